@@ -1,0 +1,88 @@
+use crate::sdp::{Codec, Direction, MediaDescription, MediaKind};
+
+/// Identifies a transceiver within its connection, for as long as the connection lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TransceiverId(pub(crate) usize);
+
+/// What an offerer adds to its next offer.
+#[derive(Debug, Clone)]
+pub struct TransceiverInit {
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// Identification tag; opaque, at most 16 bytes so that it fits a one-byte header extension (RFC 8285).
+    pub mid: String,
+    /// From this side's view: `RecvOnly` for an uplink, `SendOnly` for a downlink.
+    pub direction: Direction,
+    /// Codecs to offer, in order of preference.
+    pub codecs: Vec<Codec>,
+    /// Stream id and track id announced for what this side sends.
+    pub msid: Option<(String, String)>,
+    /// Bandwidth limit to announce, in bit/s.
+    pub bandwidth_bps: Option<u64>,
+}
+
+/// A transceiver as an outsider sees it.
+#[derive(Debug, Clone)]
+pub struct TransceiverInfo {
+    /// Its id.
+    pub id: TransceiverId,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// Its mid.
+    pub mid: String,
+    /// True if the peer sends media on it.
+    pub remote_sends: bool,
+    /// True if the peer is ready to receive media on it.
+    pub remote_receives: bool,
+    /// The peer's stream id and track id.
+    pub remote_msid: Option<(String, String)>,
+    /// Negotiated codecs; the first is the one to send.
+    pub codecs: Vec<Codec>,
+    /// Bandwidth limit the peer announced, in bit/s.
+    pub bandwidth_bps: Option<u64>,
+    /// True once the m-line was rejected or stopped.
+    pub stopped: bool,
+}
+
+/// One m-line's state on either side.
+#[derive(Debug, Clone)]
+pub(crate) struct Transceiver {
+    pub(crate) id: usize,
+    pub(crate) kind: MediaKind,
+    pub(crate) mid: String,
+    /// What this side wants.
+    pub(crate) direction: Direction,
+    pub(crate) codecs: Vec<Codec>,
+    pub(crate) msid: Option<(String, String)>,
+    pub(crate) bandwidth_bps: Option<u64>,
+    pub(crate) ssrc: Option<(u32, Option<u32>)>,
+    /// The peer's last description of the m-line.
+    pub(crate) remote: Option<MediaDescription>,
+    pub(crate) stopped: bool,
+}
+
+impl Transceiver {
+    pub(crate) fn info(&self) -> TransceiverInfo {
+        let remote = self.remote.as_ref().filter(|_| !self.stopped);
+        TransceiverInfo {
+            id: TransceiverId(self.id),
+            kind: self.kind,
+            mid: self.mid.clone(),
+            remote_sends: remote.is_some_and(|media| media.direction.sends()),
+            remote_receives: remote.is_some_and(|media| media.direction.receives()),
+            remote_msid: remote.and_then(|media| media.msid.clone()),
+            codecs: self.codecs.clone(),
+            bandwidth_bps: remote.and_then(|media| media.bandwidth_bps),
+            stopped: self.stopped,
+        }
+    }
+}
+
+/// What stands at one position of the m-line list. Positions never move (RFC 8829 section 5.2.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Slot {
+    Application,
+    Media(usize),
+    /// Port 0; may be taken over by a new mid once the peer has answered the rejection.
+    Free { kind: MediaKind, mid: String, reusable: bool },
+}

@@ -1,1 +1,13 @@
-//! sora-transport
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod addresses;
+mod clock;
+mod peer_driver;
+mod tls;
+pub mod websocket;
+
+pub use addresses::local_addresses;
+pub use clock::{ntp_now, unix_time_us};
+pub use peer_driver::{PeerDriver, UdpPorts};
+pub use tls::{TlsError, TlsOptions};

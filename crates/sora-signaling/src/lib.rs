@@ -1,1 +1,13 @@
-//! sora-signaling
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod compression;
+mod error_code;
+pub mod ids;
+pub mod message;
+pub mod session;
+
+pub use compression::{CompressionError, MAX_INFLATED, deflate, inflate};
+pub use error_code::ErrorCode;
+pub use message::MessageError;
+pub use session::{Action, ClientSession, Event, SendError, SessionConfig, Signal, WebSocketFailure};

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+pub mod client;
 mod clock;
 mod peer_driver;
 mod tls;

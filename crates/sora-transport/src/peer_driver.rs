@@ -31,6 +31,7 @@ pub struct PeerDriver {
     sockets: Vec<(SocketAddr, UdpSocket)>,
     timer: Pin<Box<Sleep>>,
     blocked: Option<Transmit>,
+    candidates: Vec<String>,
     buffer: Box<[u8; MAX_DATAGRAM]>,
 }
 
@@ -42,13 +43,17 @@ impl PeerDriver {
     /// The last bind error if no address could be bound.
     pub fn bind(mut peer: PeerConnection, addresses: &[IpAddr], ports: &UdpPorts) -> io::Result<Self> {
         let mut sockets = Vec::new();
+        let mut candidates = Vec::new();
         let mut last_error = io::Error::new(io::ErrorKind::AddrNotAvailable, "no local address to bind");
         for address in addresses {
             match bind_udp(*address, ports) {
                 Ok(socket) => {
                     let local = socket.local_addr()?;
                     match peer.add_local_candidate(local) {
-                        Ok(_) => sockets.push((local, socket)),
+                        Ok(candidate) => {
+                            candidates.push(candidate);
+                            sockets.push((local, socket));
+                        }
                         Err(error) => tracing::debug!(%error, %local, "address is no candidate"),
                     }
                 }
@@ -63,6 +68,7 @@ impl PeerDriver {
             sockets,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             blocked: None,
+            candidates,
             buffer: Box::new([0; MAX_DATAGRAM]),
         })
     }
@@ -70,6 +76,12 @@ impl PeerDriver {
     /// The peer connection. Call [`Self::flush`] after changing it.
     pub fn peer(&mut self) -> &mut PeerConnection {
         &mut self.peer
+    }
+
+    /// Candidate lines of the bound sockets.
+    #[must_use]
+    pub fn candidates(&self) -> &[String] {
+        &self.candidates
     }
 
     /// The next event, without waiting.

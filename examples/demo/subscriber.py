@@ -1,0 +1,145 @@
+"""Receives the demo's pictures and sound with the public sora_sdk API and writes down what came when."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from media_input import SAMPLE_RATE, read_number
+
+from sora_sdk import (
+    Sora,
+    SoraAudioFrame,
+    SoraAudioStreamSink,
+    SoraMediaTrack,
+    SoraSignalingErrorCode,
+    SoraVideoFrame,
+    SoraVideoSink,
+)
+
+KEEP_EVERY = 30
+
+
+def cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def say(**event: object) -> None:
+    print(json.dumps(event), flush=True)
+
+
+class Subscriber:
+    """Collects everything the callbacks deliver."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[int | None, float]] = []
+        self.kept: dict[int, npt.NDArray[np.uint8]] = {}
+        self.last: npt.NDArray[np.uint8] | None = None
+        self.sound: list[npt.NDArray[np.int16]] = []
+        self.sound_times: list[float] = []
+        self.sinks: list[object] = []
+        self.ended: list[str] = []
+        self.over = threading.Event()
+        self.created = threading.Event()
+        self.cpu_at_first_frame: float | None = None
+
+    def on_track(self, track: SoraMediaTrack) -> None:
+        if track.kind == "video":
+            video = SoraVideoSink(track)
+            video.on_frame = self.on_video
+            self.sinks.append(video)
+        else:
+            audio = SoraAudioStreamSink(track, SAMPLE_RATE, 1)
+            audio.on_frame = self.on_audio
+            self.sinks.append(audio)
+
+    def on_video(self, frame: SoraVideoFrame) -> None:
+        now = time.monotonic()
+        if self.cpu_at_first_frame is None:
+            self.cpu_at_first_frame = cpu_seconds()
+        picture = frame.data()
+        number = read_number(picture)
+        self.frames.append((number, now))
+        self.last = picture
+        if number is not None and number % KEEP_EVERY == KEEP_EVERY // 2:
+            self.kept[number] = picture
+
+    def on_audio(self, frame: SoraAudioFrame) -> None:
+        self.sound_times.append(time.monotonic())
+        self.sound.append(frame.data()[:, 0].copy())
+
+    def on_notify(self, text: str) -> None:
+        message = json.loads(text)
+        if message["event_type"] == "connection.created":
+            self.created.set()
+        if message["event_type"] == "connection.destroyed":
+            self.over.set()
+
+    def on_disconnect(self, code: SoraSignalingErrorCode, text: str) -> None:
+        self.ended.append(f"{code}: {text}")
+        self.over.set()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--channel", required=True)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--report", type=Path, required=True)
+    args = parser.parse_args()
+
+    subscriber = Subscriber()
+    signal.signal(signal.SIGTERM, lambda *_: subscriber.over.set())
+    sora = Sora()
+    connection = sora.create_connection(
+        signaling_urls=[args.url], role="recvonly", channel_id=args.channel
+    )
+    connection.on_track = subscriber.on_track
+    connection.on_notify = subscriber.on_notify
+    connection.on_disconnect = subscriber.on_disconnect
+    started = time.monotonic()
+    connection.connect()
+    deadline = started + args.seconds + 30
+    reported = time.monotonic()
+    while not subscriber.over.wait(0.25) and time.monotonic() < deadline:
+        if time.monotonic() - reported >= 1:
+            reported = time.monotonic()
+            say(event="progress", received=len(subscriber.frames))
+    cpu_end, end = cpu_seconds(), time.monotonic()
+    connection.disconnect()
+    if not subscriber.frames:
+        print(f"subscriber: nothing arrived: {subscriber.ended}", file=sys.stderr)
+        return 1
+    first = subscriber.frames[0][1]
+    cpu = (cpu_end - (subscriber.cpu_at_first_frame or 0.0)) / max(end - first, 0.1) * 60
+    sound = np.concatenate(subscriber.sound) if subscriber.sound else np.zeros(0, np.int16)
+    np.savez(
+        args.report.with_suffix(".npz"),
+        sound=sound,
+        last=subscriber.last,
+        kept_numbers=np.array(list(subscriber.kept)),
+        kept=np.array(list(subscriber.kept.values())),
+    )
+    report = {
+        "first_frame_ms": (first - started) * 1000,
+        "started": started,
+        "frames": subscriber.frames,
+        "sound_times": subscriber.sound_times,
+        "cpu_s_per_min": cpu,
+        "ended": subscriber.ended,
+    }
+    args.report.write_text(json.dumps(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,91 @@
-//! sora-devserver
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod api;
+mod channel;
+mod codecs;
+mod http;
+mod participant;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use sora_peer::Certificate;
+use sora_signaling::message::IceServer;
+use sora_transport::UdpPorts;
+use tokio::net::TcpListener;
+
+pub(crate) use channel::Registry;
+
+/// How a server runs.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Address of signaling and the page; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Address of the HTTP API; port 0 picks a free one.
+    pub api_listen: SocketAddr,
+    /// Handed to clients in offers.
+    pub ice_servers: Vec<IceServer>,
+    /// Where to take UDP ports from.
+    pub udp_ports: UdpPorts,
+}
+
+/// What every task of a server shares.
+pub(crate) struct Shared {
+    pub(crate) registry: Registry,
+    pub(crate) certificate: Certificate,
+    pub(crate) media_addresses: Vec<IpAddr>,
+    pub(crate) config: ServerConfig,
+}
+
+/// A running server. It stops when dropped.
+#[derive(Debug)]
+pub struct Server {
+    signaling: SocketAddr,
+    api: SocketAddr,
+    tasks: [tokio::task::JoinHandle<()>; 2],
+}
+
+impl Server {
+    /// Starts listening.
+    ///
+    /// # Errors
+    /// If an address cannot be bound or no certificate can be made.
+    pub async fn start(config: ServerConfig) -> io::Result<Self> {
+        let signaling_listener = TcpListener::bind(config.listen).await?;
+        let api_listener = TcpListener::bind(config.api_listen).await?;
+        let signaling = signaling_listener.local_addr()?;
+        let api = api_listener.local_addr()?;
+        let media_addresses = if signaling.ip().is_unspecified() {
+            sora_transport::local_addresses(true)
+        } else {
+            vec![signaling.ip()]
+        };
+        let certificate = Certificate::generate().map_err(io::Error::other)?;
+        let shared = Arc::new(Shared { registry: Registry::default(), certificate, media_addresses, config });
+        let tasks = [
+            tokio::spawn(http::serve_signaling(signaling_listener, shared.clone())),
+            tokio::spawn(http::serve_api(api_listener, shared)),
+        ];
+        Ok(Self { signaling, api, tasks })
+    }
+
+    /// Where clients connect to.
+    #[must_use]
+    pub fn signaling_url(&self) -> String {
+        format!("ws://{}/signaling", self.signaling)
+    }
+
+    /// Where the HTTP API is.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("http://{}/", self.api)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}

@@ -1,7 +1,7 @@
 use crate::sdp::{Codec, Direction, MediaDescription, MediaKind};
 
 /// Identifies a transceiver within its connection, for as long as the connection lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TransceiverId(pub(crate) usize);
 
 /// What an offerer adds to its next offer.

@@ -1,0 +1,120 @@
+//! HTTP: the upgrade at `/signaling`, the page at `/`, what the page polls, and the API.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sora_transport::websocket::WebSocket;
+use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::{Shared, api, participant};
+
+const PAGE: &str = include_str!("page.html");
+const MAX_API_BODY: usize = 1 << 20;
+/// A file descriptor limit is reached: wait for some to come free instead of spinning.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+type Reply = Response<Full<Bytes>>;
+
+pub(crate) async fn serve_signaling(listener: TcpListener, shared: Arc<Shared>) {
+    serve(listener, shared, |shared, request| async move { signaling(&shared, request) }).await;
+}
+
+pub(crate) async fn serve_api(listener: TcpListener, shared: Arc<Shared>) {
+    serve(listener, shared, |shared, request| async move {
+        let target = request.headers().get("x-sora-target").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        match Limited::new(request.into_body(), MAX_API_BODY).collect().await {
+            Ok(body) => {
+                let (status, body) = api::call(&shared, target.as_deref(), &body.to_bytes());
+                reply(status, "application/json", body)
+            }
+            Err(_) => reply(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "the body is too large"),
+        }
+    })
+    .await;
+}
+
+async fn serve<F, R>(listener: TcpListener, shared: Arc<Shared>, handler: F)
+where
+    F: Fn(Arc<Shared>, Request<Incoming>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Reply> + Send + 'static,
+{
+    loop {
+        let tcp = match listener.accept().await {
+            Ok((tcp, _)) => tcp,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+                continue;
+            }
+        };
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+        let (shared, handler) = (shared.clone(), handler.clone());
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let answer = handler(shared.clone(), request);
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(10))
+                .serve_connection(TokioIo::new(tcp), service)
+                .with_upgrades();
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "HTTP connection");
+            }
+        });
+    }
+}
+
+fn signaling(shared: &Arc<Shared>, mut request: Request<Incoming>) -> Reply {
+    let upgrade = request.headers().get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if upgrade {
+        let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY).cloned() else {
+            return reply(StatusCode::BAD_REQUEST, "text/plain", "Sec-WebSocket-Key is missing");
+        };
+        let shared = shared.clone();
+        let upgraded = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            match upgraded.await {
+                Ok(upgraded) => {
+                    let websocket = WebSocket::accept_upgraded(TokioIo::new(upgraded)).await;
+                    participant::serve(shared, websocket).await;
+                }
+                Err(error) => tracing::debug!(%error, "upgrade"),
+            }
+        });
+        let mut response = reply(StatusCode::SWITCHING_PROTOCOLS, "text/plain", "");
+        let headers = response.headers_mut();
+        headers.clear();
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        return response;
+    }
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/") => reply(StatusCode::OK, "text/html; charset=utf-8", PAGE),
+        (&Method::GET, "/channels.json") => reply(StatusCode::OK, "application/json", api::channels(shared).to_string()),
+        _ => reply(StatusCode::NOT_FOUND, "text/plain", "signaling is at /signaling, the page at /"),
+    }
+}
+
+fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

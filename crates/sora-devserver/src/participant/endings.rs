@@ -1,0 +1,57 @@
+//! Goodbyes, in the order every generation of clients accepts: `close`, data channels, a pause, WebSocket, TCP.
+
+use std::time::{Duration, Instant};
+
+use sora_transport::websocket::WebSocketEvent;
+
+use super::{Ending, Participant};
+
+/// Older clients call it an error if the WebSocket goes before they have seen their data channels go.
+const CHANNELS_FIRST: Duration = Duration::from_millis(100);
+/// Time for the client to answer the close frame.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+/// Time for a `close` message to be acknowledged before the channels are torn down.
+const CLOSE_MESSAGE: Duration = Duration::from_millis(100);
+
+impl Participant {
+    pub(super) async fn finish(&mut self, ending: &Ending) {
+        let (code, reason) = match ending {
+            Ending::Disconnect => (1000, "TYPE-DISCONNECT"),
+            Ending::Api(reason) => (1000, *reason),
+            Ending::Refused(reason) => (4490, *reason),
+            Ending::Gone => (1000, ""),
+        };
+        let channels_only = self.switched && self.websocket.is_none();
+        if channels_only && matches!(ending, Ending::Api(_) | Ending::Refused(_)) {
+            let close = serde_json::json!({ "type": "close", "code": code, "reason": reason }).to_string();
+            self.send_channel("signaling", close.as_bytes());
+            self.drive_for(CLOSE_MESSAGE).await;
+        }
+        if self.switched {
+            self.driver.peer().close(Instant::now());
+            self.driver.flush();
+            if self.websocket.is_some() {
+                self.drive_for(CHANNELS_FIRST).await;
+            }
+        }
+        if let Some(mut websocket) = self.websocket.take() {
+            websocket.close(code, reason).await;
+            let answered = async {
+                while let WebSocketEvent::Text(_) = websocket.next().await {}
+            };
+            let _ = tokio::time::timeout(CLOSE_GRACE, answered).await;
+        }
+        self.driver.peer().close(Instant::now());
+        self.driver.flush();
+    }
+
+    async fn drive_for(&mut self, time: Duration) {
+        let drive = async {
+            loop {
+                self.driver.wait().await;
+                while self.driver.poll_event().is_some() {}
+            }
+        };
+        let _: Result<(), _> = tokio::time::timeout(time, drive).await;
+    }
+}

@@ -1,37 +1,40 @@
-//! RTP payload formats, frame assembly and sequence arithmetic. No I/O, no clock.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
-use std::time::Instant;
+mod assembler;
+mod codec;
+mod opus;
+mod packet;
+mod packetizer;
+mod sequence;
+mod vp8;
+mod vp9;
 
-use bytes::Bytes;
+pub use assembler::{
+    AssembledFrame, AssemblerEvent, AssemblerLimits, AssemblerStats, FrameAssembler,
+};
+pub use codec::{UnsupportedPayloadFormat, VideoCodecType};
+pub use opus::{OpusPacketError, opus_packet_samples, packetize_opus};
+pub use packet::{EncodedFrame, RtpPacket};
+pub use packetizer::{DEFAULT_MAX_PAYLOAD, VideoPacketizer};
+pub use sequence::{SequenceUnwrapper, is_newer, is_newer_timestamp};
+pub use vp8::Vp8Descriptor;
+pub use vp9::Vp9Descriptor;
 
-/// One received RTP packet after decryption, before its payload format is read.
-#[derive(Debug, Clone)]
-pub struct RtpPacket {
-    /// Payload type as negotiated in the SDP.
-    pub payload_type: u8,
-    /// Sequence number unwrapped to 64 bits by the receiving session (RFC 3550 appendix A.1).
-    pub sequence: u64,
-    /// RTP timestamp as it came.
-    pub timestamp: u32,
-    /// Marker bit.
-    pub marker: bool,
-    /// Payload without padding.
-    pub payload: Bytes,
-    /// When the datagram arrived.
-    pub arrival: Instant,
-    /// True if it came as a retransmission (RTX or a late duplicate answered to a NACK).
-    pub retransmitted: bool,
-}
-
-/// All RTP payloads of one encoded picture or one audio frame, in order.
-#[derive(Debug, Clone)]
-pub struct EncodedFrame {
-    /// RTP timestamp in the codec's clock (90 kHz for video, 48 kHz for Opus).
-    pub timestamp: u32,
-    /// RTP payloads in sending order; video sets the marker bit on the last one.
-    pub payloads: Vec<Bytes>,
-    /// True if the frame can be decoded without any earlier one.
-    pub key_frame: bool,
-    /// Marker bit for the last payload (video: true; audio: start of a talk spurt).
-    pub marker: bool,
+/// A payload that does not follow its payload format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// The payload ends inside its descriptor.
+    #[error("{codec} payload descriptor needs at least {needed} bytes, the payload has {actual}")]
+    Truncated {
+        /// Which payload format was being read.
+        codec: VideoCodecType,
+        /// Bytes that the descriptor asks for.
+        needed: usize,
+        /// Bytes that came.
+        actual: usize,
+    },
+    /// A flexible-mode VP9 descriptor lists more references than RFC 9628 allows.
+    #[error("VP9 descriptor lists more than 3 reference pictures")]
+    TooManyReferences,
 }

@@ -79,7 +79,6 @@ pub struct AssemblerStats {
 #[derive(Debug)]
 struct Part {
     timestamp: u32,
-    marker: bool,
     begins: bool,
     ends: bool,
     key: bool,
@@ -208,7 +207,6 @@ impl FrameAssembler {
     fn read(&self, packet: RtpPacket) -> Result<Part, (Part, PayloadError)> {
         let mut part = Part {
             timestamp: packet.timestamp,
-            marker: packet.marker,
             begins: false,
             ends: packet.marker,
             key: false,

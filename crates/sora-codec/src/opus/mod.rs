@@ -1,0 +1,182 @@
+//! Opus (RFC 6716) at 48 kHz, with the format parameters of RFC 7587.
+
+mod ffi;
+
+use crate::CodecError;
+
+/// What an Opus `a=fmtp` line asks of a sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpusParameters {
+    /// The receiver prefers stereo.
+    pub stereo: bool,
+    /// The receiver can use in-band redundancy.
+    pub in_band_fec: bool,
+    /// The receiver prefers discontinuous transmission.
+    pub dtx: bool,
+    /// Bits per second not to exceed on average.
+    pub max_average_bitrate: Option<u32>,
+    /// Hz above which sending is useless to the receiver.
+    pub max_playback_rate: Option<u32>,
+}
+
+impl Default for OpusParameters {
+    fn default() -> Self {
+        Self { stereo: false, in_band_fec: true, dtx: false, max_average_bitrate: None, max_playback_rate: None }
+    }
+}
+
+impl OpusParameters {
+    /// Reads an fmtp value such as `minptime=10;useinbandfec=1`. What cannot be read keeps its default of RFC 7587.
+    #[must_use]
+    pub fn from_fmtp(fmtp: &str) -> Self {
+        let mut parameters = Self { in_band_fec: false, ..Self::default() };
+        for (key, value) in fmtp.split(';').filter_map(|pair| pair.trim().split_once('=')) {
+            let flag = value.trim() == "1";
+            match key.trim() {
+                "stereo" => parameters.stereo = flag,
+                "useinbandfec" => parameters.in_band_fec = flag,
+                "usedtx" => parameters.dtx = flag,
+                "maxaveragebitrate" => parameters.max_average_bitrate = value.trim().parse().ok(),
+                "maxplaybackrate" => parameters.max_playback_rate = value.trim().parse().ok(),
+                _ => {}
+            }
+        }
+        parameters
+    }
+
+    /// Channels to send: two if the receiver prefers it and there are two to send.
+    #[must_use]
+    pub fn channels(&self, source_channels: usize) -> usize {
+        if self.stereo && source_channels >= 2 { 2 } else { 1 }
+    }
+
+    /// Bits per second for this many channels: what was asked for, else the reference's choice.
+    #[must_use]
+    pub fn bitrate(&self, channels: usize) -> u32 {
+        let usual = if channels == 2 { 64_000 } else { 32_000 };
+        self.max_average_bitrate.unwrap_or(usual).clamp(6_000, 510_000)
+    }
+}
+
+/// An Opus encoder for 48 kHz interleaved `i16`.
+pub struct OpusEncoder {
+    encoder: ffi::Encoder,
+    channels: usize,
+}
+
+impl std::fmt::Debug for OpusEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpusEncoder").field("channels", &self.channels).finish_non_exhaustive()
+    }
+}
+
+impl OpusEncoder {
+    /// An encoder for one or two channels.
+    ///
+    /// # Errors
+    /// [`CodecError`] if the channel count is not 1 or 2 or the library refuses.
+    pub fn new(channels: usize, parameters: &OpusParameters) -> Result<Self, CodecError> {
+        if !(1..=2).contains(&channels) {
+            return Err(CodecError::Argument(format!("expected 1 or 2 Opus channels, got {channels}")));
+        }
+        let mut encoder = ffi::Encoder::new(channels)?;
+        encoder.configure(parameters, parameters.bitrate(channels))?;
+        Ok(Self { encoder, channels })
+    }
+
+    /// Channels it takes.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Encodes one frame of 2.5, 5, 10, 20, 40 or 60 ms. One or two bytes mean "nothing to send" (DTX).
+    ///
+    /// # Errors
+    /// [`CodecError`] if the length is none of these.
+    pub fn encode(&mut self, samples: &[i16]) -> Result<Vec<u8>, CodecError> {
+        let frames = samples.len() / self.channels;
+        if !samples.len().is_multiple_of(self.channels) || ![120, 240, 480, 960, 1920, 2880].contains(&frames) {
+            return Err(CodecError::Argument(format!(
+                "expected an Opus frame of 120, 240, 480, 960, 1920 or 2880 samples per channel, got {frames}"
+            )));
+        }
+        self.encoder.encode(samples, frames)
+    }
+
+    /// Tells how much loss to protect against, in percent.
+    ///
+    /// # Errors
+    /// [`CodecError`] if the library refuses.
+    pub fn set_expected_loss(&mut self, percent: u8) -> Result<(), CodecError> {
+        self.encoder.set_expected_loss(percent.min(100))
+    }
+}
+
+/// An Opus decoder to 48 kHz interleaved `i16`.
+pub struct OpusDecoder {
+    decoder: ffi::Decoder,
+    channels: usize,
+}
+
+impl std::fmt::Debug for OpusDecoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpusDecoder").field("channels", &self.channels).finish_non_exhaustive()
+    }
+}
+
+impl OpusDecoder {
+    /// A decoder that puts out one or two channels, whatever is sent.
+    ///
+    /// # Errors
+    /// [`CodecError`] if the channel count is not 1 or 2 or the library refuses.
+    pub fn new(channels: usize) -> Result<Self, CodecError> {
+        if !(1..=2).contains(&channels) {
+            return Err(CodecError::Argument(format!("expected 1 or 2 Opus channels, got {channels}")));
+        }
+        Ok(Self { decoder: ffi::Decoder::new(channels)?, channels })
+    }
+
+    /// Channels it puts out.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Decodes a packet.
+    ///
+    /// # Errors
+    /// [`CodecError`] if the packet is broken.
+    pub fn decode(&mut self, packet: &[u8]) -> Result<Vec<i16>, CodecError> {
+        self.decoder.decode(Some(packet), false, 5760, self.channels)
+    }
+
+    /// Rebuilds the lost packet of `samples` per channel from the redundancy in the one after it.
+    ///
+    /// # Errors
+    /// [`CodecError`] if the packet is broken.
+    pub fn recover(&mut self, next: &[u8], samples: usize) -> Result<Vec<i16>, CodecError> {
+        self.decoder.decode(Some(next), true, samples, self.channels)
+    }
+
+    /// Conceals `samples` per channel of missing sound (a multiple of 2.5 ms).
+    ///
+    /// # Errors
+    /// [`CodecError`] if the length is no multiple of 120 samples.
+    pub fn conceal(&mut self, samples: usize) -> Result<Vec<i16>, CodecError> {
+        self.decoder.decode(None, false, samples, self.channels)
+    }
+
+    /// Length of a packet in samples per channel at 48 kHz; `None` if it is broken.
+    #[must_use]
+    pub fn samples(packet: &[u8]) -> Option<usize> {
+        ffi::packet_samples(packet)
+    }
+
+    /// True if the packet was encoded in stereo.
+    #[must_use]
+    pub fn is_stereo(packet: &[u8]) -> bool {
+        // The TOC byte's s bit (RFC 6716 section 3.1).
+        packet.first().is_some_and(|toc| toc & 0x04 != 0)
+    }
+}

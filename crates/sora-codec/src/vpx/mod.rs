@@ -81,7 +81,11 @@ impl VpxDecoder {
 impl VideoDecoder for VpxDecoder {
     fn decode(&mut self, data: &[u8]) -> Result<Option<I420Buffer>, CodecError> {
         // Before the library allocates what a hostile header asks for.
-        if let Some((width, height)) = header::parse(self.codec, data).and_then(|header| header.size) {
+        let frames = match self.codec {
+            VpxCodec::Vp8 => vec![data],
+            VpxCodec::Vp9 => header::vp9_frames(data),
+        };
+        for (width, height) in frames.iter().filter_map(|frame| header::parse(self.codec, frame)?.size) {
             let (width, height) = (u64::from(width), u64::from(height));
             if width * height > MAX_PIXELS {
                 return Err(CodecError::PictureSize { width, height });

@@ -28,10 +28,7 @@ fn main() {
 /// The C compiler knows its library directories; pkg-config files name the wrong one on multiarch systems.
 fn archive() -> Option<PathBuf> {
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-    let output = Command::new(compiler)
-        .arg("-print-file-name=libvpx.a")
-        .output()
-        .ok()?;
+    let output = Command::new(compiler).arg("-print-file-name=libvpx.a").output().ok()?;
     let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
     (path.is_absolute() && path.exists()).then_some(path)
 }

@@ -1,79 +1,70 @@
-//! Any chunk of samples to frames of 10 ms.
+use crate::Resampler;
 
-use crate::{AudioFormatError, check_format};
+/// Lowest accepted sample rate in Hz.
+pub const MIN_SAMPLE_RATE: u32 = 8_000;
+/// Highest accepted sample rate in Hz.
+pub const MAX_SAMPLE_RATE: u32 = 192_000;
+/// Most channels accepted.
+pub const MAX_CHANNELS: usize = 8;
 
-/// Cuts interleaved samples into frames of 10 ms.
-///
-/// At rates that are no multiple of 100 Hz the frames alternate between two lengths (11 025 Hz: 110 and 111 samples),
-/// so that no sample is lost and the rate stays exact.
-#[derive(Debug, Clone)]
-pub struct TenMsFramer {
-    sample_rate: u32,
-    channels: u16,
-    pending: Vec<i16>,
-    /// Frames cut in the current second (0 to 99).
-    index: u32,
+/// A sample rate or channel count that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// The rate is out of range.
+    #[error("expected a sample rate from {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz, got {0}")]
+    SampleRate(i64),
+    /// The channel count is out of range.
+    #[error("expected 1 to {MAX_CHANNELS} channels, got {0}")]
+    Channels(i64),
 }
 
-impl TenMsFramer {
-    /// A framer for one format.
+/// Cuts chunks of any size into 10 ms frames. Rates that have no whole number of samples in 10 ms (11025 Hz) are
+/// converted to 48 kHz first, so that nothing is lost and the pitch stays.
+#[derive(Debug)]
+pub struct Framer {
+    rate: u32,
+    channels: usize,
+    resampler: Option<Resampler>,
+    pending: Vec<i16>,
+}
+
+impl Framer {
+    /// A framer for interleaved samples.
     ///
     /// # Errors
-    /// [`AudioFormatError`] for rates outside 8 to 192 kHz and channel counts outside 1 to 8.
-    pub fn new(sample_rate: u32, channels: u16) -> Result<Self, AudioFormatError> {
-        check_format(sample_rate, channels)?;
-        Ok(Self {
-            sample_rate,
-            channels,
-            pending: Vec::new(),
-            index: 0,
-        })
+    /// [`FormatError`] if rate or channel count is out of range.
+    pub fn new(rate: i64, channels: i64) -> Result<Self, FormatError> {
+        let sample_rate = u32::try_from(rate).ok().filter(|r| (MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(r));
+        let sample_rate = sample_rate.ok_or(FormatError::SampleRate(rate))?;
+        let count = usize::try_from(channels).ok().filter(|c| (1..=MAX_CHANNELS).contains(c));
+        let count = count.ok_or(FormatError::Channels(channels))?;
+        let resampler = (sample_rate % 100 != 0).then(|| Resampler::new(sample_rate, 48_000, count));
+        let rate = if resampler.is_some() { 48_000 } else { sample_rate };
+        Ok(Self { rate, channels: count, resampler, pending: Vec::new() })
     }
 
-    /// Sample rate in Hz.
+    /// Rate of the frames in Hz.
     #[must_use]
-    pub const fn sample_rate(&self) -> u32 {
-        self.sample_rate
+    pub fn sample_rate(&self) -> u32 {
+        self.rate
     }
 
-    /// Channels per sample.
+    /// Channel count of the frames.
     #[must_use]
-    pub const fn channels(&self) -> u16 {
+    pub fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Samples of all channels that wait for the rest of their frame.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        self.pending.len()
-    }
-
-    /// Takes interleaved samples and hands every whole frame to `frame`.
-    pub fn push(&mut self, mut samples: &[i16], mut frame: impl FnMut(&[i16])) {
-        loop {
-            let length = self.frame_length();
-            if self.pending.is_empty() && samples.len() >= length {
-                let (head, rest) = samples.split_at(length);
-                frame(head);
-                samples = rest;
-            } else {
-                let take = (length - self.pending.len()).min(samples.len());
-                let (head, rest) = samples.split_at(take);
-                self.pending.extend_from_slice(head);
-                samples = rest;
-                if self.pending.len() < length {
-                    return;
-                }
-                frame(&self.pending);
-                self.pending.clear();
-            }
-            self.index = (self.index + 1) % 100;
+    /// Takes a chunk in and hands out each 10 ms frame that is complete.
+    pub fn push(&mut self, samples: &[i16], mut frame: impl FnMut(&[i16])) {
+        match &mut self.resampler {
+            Some(resampler) => self.pending.extend(resampler.process(samples)),
+            None => self.pending.extend_from_slice(samples),
         }
-    }
-
-    fn frame_length(&self) -> usize {
-        let edge = |index: u32| u64::from(index) * u64::from(self.sample_rate) / 100;
-        (edge(self.index + 1) - edge(self.index)) as usize * usize::from(self.channels)
+        let size = self.rate as usize / 100 * self.channels;
+        let whole = self.pending.len() / size * size;
+        self.pending[..whole].chunks_exact(size).for_each(&mut frame);
+        self.pending.drain(..whole);
     }
 }
 
@@ -82,36 +73,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_of_any_size_become_frames_without_loss() {
-        for (rate, channels) in [(48_000, 2), (11_025, 1), (12_345, 3), (8_000, 8)] {
-            for chunk in [1, 7, 100, 441, 50_000] {
-                let mut framer = TenMsFramer::new(rate, channels).expect("valid");
-                let input: Vec<i16> = (0..rate as usize * usize::from(channels))
-                    .map(|i| i as i16)
-                    .collect();
-                let (mut output, mut frames) = (Vec::new(), 0);
-                for part in input.chunks(chunk) {
-                    framer.push(part, |frame| {
-                        frames += 1;
-                        output.extend_from_slice(frame);
-                    });
-                }
-                assert_eq!(frames, 100);
-                assert_eq!(output, input);
-                assert_eq!(framer.pending(), 0);
-            }
+    fn any_chunking_gives_the_same_frames() {
+        let input: Vec<i16> = (0..4800).map(|i| i as i16).collect();
+        for chunk in [1, 7, 333, 480, 4800] {
+            let mut framer = Framer::new(48_000, 1).expect("a format");
+            let mut frames = Vec::new();
+            input.chunks(chunk).for_each(|c| framer.push(c, |frame| frames.push(frame.to_vec())));
+            assert_eq!(frames.len(), 10);
+            assert_eq!(frames.concat(), input);
         }
     }
 
     #[test]
-    fn formats_out_of_range_are_typed_errors() {
-        assert_eq!(
-            TenMsFramer::new(0, 1).err(),
-            Some(AudioFormatError::SampleRate(0))
-        );
-        assert_eq!(
-            TenMsFramer::new(48_000, 9).err(),
-            Some(AudioFormatError::Channels(9))
-        );
+    fn odd_rates_keep_all_their_time() {
+        let mut framer = Framer::new(11_025, 3).expect("a format");
+        let mut frames = 0;
+        for _ in 0..1000 {
+            framer.push(&[0; 333], |frame| {
+                assert_eq!(frame.len(), 480 * 3);
+                frames += 1;
+            });
+        }
+        // 111,000 frames of 11,025 Hz are 10.068 s.
+        assert!((1004..=1006).contains(&frames), "{frames}");
+    }
+
+    #[test]
+    fn impossible_formats_are_errors() {
+        assert_eq!(Framer::new(0, 1).err(), Some(FormatError::SampleRate(0)));
+        assert_eq!(Framer::new(48_000, 0).err(), Some(FormatError::Channels(0)));
+        assert_eq!(Framer::new(48_000, 9).err(), Some(FormatError::Channels(9)));
     }
 }

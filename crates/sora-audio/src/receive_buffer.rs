@@ -1,368 +1,377 @@
-//! Opus packets to a steady stream of 10 ms of samples.
-
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sora_codec::{AudioCodecError, AudioDecoder, OpusDecoder};
-use sora_rtp::{RtpPacket, opus_packet_samples};
+use sora_rtp::RtpPacket;
 
-use crate::jitter::JitterEstimate;
-use crate::stretch;
+use crate::time_stretch::accelerate;
 
-/// Samples per channel in 10 ms.
-const PULL: usize = 480;
-/// Packets kept; more push out the oldest.
-const MAX_PACKETS: usize = 200;
-/// Time kept, in samples per channel; more pushes out the oldest.
-const MAX_LEVEL: i64 = 48_000;
-/// A timestamp this far off is a new start, not a loss (5 s).
-const MAX_GAP: i64 = 5 * 48_000;
-/// Pulls over which the fill level is judged.
-const LEVEL_WINDOW: usize = 50;
-/// Time above the margin before anything is removed, in ms.
-const SLACK_MS: f64 = 15.0;
-/// Concealment fades out from here (120 ms) and is silent 100 ms later.
-const FADE_FROM: u32 = 12;
-const FADE_PULLS: u32 = 10;
+const RATE: u32 = 48_000;
+const FRAME: usize = 480;
+/// A second of 20 ms packets and more; what comes on top pushes the oldest out.
+const MAX_PACKETS: usize = 64;
+/// Concealment longer than this many frames is silence.
+const MAX_CONCEALED: usize = 12;
+/// How far ahead of its playing a packet should arrive, at the least, on a link without jitter.
+const MARGIN: i64 = RATE as i64 * 4 / 1000;
+/// Arrivals the margin is judged over.
+const MARGIN_WINDOW: usize = 60;
+/// A packet this far from where playing stands belongs to a stream that started anew.
+const MAX_JUMP: i64 = RATE as i64 * 2;
 
-/// What the pulled samples are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Playout {
-    /// Nothing has come yet, or nothing for so long that concealment has faded out.
-    Silence,
-    /// Decoded sound.
-    Sound,
-    /// At least some of it made up for a missing packet.
-    Concealed,
+/// Turns packets into samples: 48 kHz interleaved `i16`.
+pub trait PacketDecoder: Send {
+    /// Channels it puts out.
+    fn channels(&self) -> usize;
+    /// Length of a packet in samples per channel at 48 kHz, 0 if it cannot be told.
+    fn samples(&self, packet: &[u8]) -> usize;
+    /// Decodes a packet. On failure nothing is put out.
+    fn decode(&mut self, packet: &[u8], out: &mut Vec<i16>) -> bool;
+    /// Rebuilds the packet before `next` from the redundancy in it (RFC 7587 section 3.4): `samples` per channel.
+    fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<i16>) -> bool;
+    /// Conceals `samples` per channel of missing sound.
+    fn conceal(&mut self, samples: usize, out: &mut Vec<i16>);
 }
 
-/// Counters of a [`ReceiveBuffer`]. Samples are per channel at 48 kHz.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Counters of a [`ReceiveBuffer`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReceiveStats {
-    /// Packets that came.
+    /// Packets taken in.
     pub packets_received: u64,
-    /// Packets that came twice, too late, or pushed out by the bounds.
+    /// Packets that came after their time had been concealed, or twice.
     pub packets_discarded: u64,
-    /// Packets that did not decode.
-    pub decode_errors: u64,
-    /// Samples handed out.
+    /// Samples per channel put out.
     pub total_samples: u64,
-    /// Samples made up for missing packets.
+    /// Of these, concealed ones.
     pub concealed_samples: u64,
-    /// Times that concealment began.
+    /// Stretches of concealment.
     pub concealment_events: u64,
-    /// Samples recovered from in-band FEC.
-    pub fec_samples: u64,
-    /// Samples added to play slower.
-    pub inserted_samples: u64,
-    /// Samples removed to play faster.
+    /// Packets rebuilt from in-band redundancy.
+    pub recovered_packets: u64,
+    /// Samples removed to catch up.
     pub removed_samples: u64,
-    /// Sum over all samples handed out of the time each spent in the buffer, in seconds (W3C `jitterBufferDelay`).
-    pub buffer_delay_s: f64,
-    /// Delay that the buffer aims at now, in ms.
-    pub target_delay_ms: f64,
-    /// Delay now, in ms.
-    pub current_delay_ms: f64,
+    /// Sum over all samples of the time they waited, in samples.
+    pub delay_sum: u64,
 }
 
-#[derive(Debug)]
-struct Stored {
-    timestamp: i64,
-    samples: i64,
-    payload: Bytes,
-}
-
-/// Reorders, decodes, conceals and holds the delay near what the network's jitter asks for.
+/// Smooths the network's jitter: packets in, 10 ms of sound out at each pull.
 ///
-/// Bounded to 200 packets and 1 s of sound; the oldest is dropped.
+/// It plays as soon as the first packet is there, so a clean link costs no delay beyond the packet itself. When sound
+/// runs out it conceals and the delay grows by as much; when every packet of the last second came earlier than it had
+/// to, it cuts out a period and the delay shrinks.
 #[derive(Debug)]
-pub struct ReceiveBuffer {
-    decoder: OpusDecoder,
-    channels: usize,
-    packets: BTreeMap<u64, Stored>,
-    samples: VecDeque<i16>,
-    scratch: Vec<i16>,
-    jitter: JitterEstimate,
-    /// When playing may begin; `None` before the first packet.
-    start_at: Option<Instant>,
-    playing: bool,
-    /// Timestamp of the next sample to decode.
-    play_timestamp: i64,
-    next_sequence: u64,
-    last_timestamp: i64,
-    last_samples: usize,
-    in_dtx: bool,
-    /// Samples made up while nothing was there; they count toward a gap found later.
-    credit: i64,
-    concealed_pulls: u32,
-    levels: VecDeque<i64>,
+pub struct ReceiveBuffer<D> {
+    decoder: D,
+    packets: BTreeMap<i64, Bytes>,
+    /// RTP time, unwrapped, of the next sample to decode.
+    next: Option<i64>,
+    last_timestamp: Option<(u32, i64)>,
+    decoded: Vec<i16>,
+    margins: VecDeque<i64>,
+    concealing: usize,
+    packet_samples: usize,
+    last_arrival: Option<Instant>,
     stats: ReceiveStats,
 }
 
-impl ReceiveBuffer {
-    /// A buffer whose output has 1 or 2 channels.
-    ///
-    /// # Errors
-    /// [`AudioCodecError`] if there is no such decoder.
-    pub fn new(channels: u16) -> Result<Self, AudioCodecError> {
-        Ok(Self {
-            decoder: OpusDecoder::new(channels)?,
-            channels: usize::from(channels),
+impl<D: PacketDecoder> ReceiveBuffer<D> {
+    /// An empty buffer.
+    pub fn new(decoder: D) -> Self {
+        Self {
+            decoder,
             packets: BTreeMap::new(),
-            samples: VecDeque::new(),
-            scratch: vec![0; 5760 * usize::from(channels)],
-            jitter: JitterEstimate::new(),
-            start_at: None,
-            playing: false,
-            play_timestamp: 0,
-            next_sequence: 0,
-            last_timestamp: 0,
-            last_samples: 960,
-            in_dtx: false,
-            credit: 0,
-            concealed_pulls: 0,
-            levels: VecDeque::with_capacity(LEVEL_WINDOW),
+            next: None,
+            last_timestamp: None,
+            decoded: Vec::new(),
+            margins: VecDeque::new(),
+            concealing: 0,
+            packet_samples: 960,
+            last_arrival: None,
             stats: ReceiveStats::default(),
-        })
+        }
     }
 
-    /// Channels of the output.
-    #[must_use]
-    pub fn channels(&self) -> u16 {
-        self.decoder.channels()
-    }
-
-    /// Counters so far.
-    #[must_use]
-    pub const fn stats(&self) -> ReceiveStats {
+    /// Counters.
+    pub fn stats(&self) -> ReceiveStats {
         self.stats
     }
 
-    /// Takes a packet. Packets that are no Opus are counted and ignored.
+    /// Channels of what [`Self::pull`] gives.
+    pub fn channels(&self) -> usize {
+        self.decoder.channels()
+    }
+
+    /// True if a packet has come within `limit`.
+    pub fn is_active(&self, now: Instant, limit: Duration) -> bool {
+        self.last_arrival.is_some_and(|at| now.saturating_duration_since(at) <= limit)
+    }
+
+    /// Takes a packet in, in any order.
     pub fn push(&mut self, packet: RtpPacket) {
+        let time = self.unwrap(packet.timestamp);
         self.stats.packets_received += 1;
-        let Ok(samples) = opus_packet_samples(&packet.payload) else {
-            if !packet.payload.is_empty() {
-                self.stats.decode_errors += 1;
+        self.last_arrival = Some(packet.arrival);
+        let samples = self.decoder.samples(&packet.payload);
+        if samples == 0 {
+            self.stats.packets_discarded += 1;
+            return;
+        }
+        self.packet_samples = samples;
+        if let Some(next) = self.next {
+            if (time - next).abs() > MAX_JUMP {
+                self.restart();
+            } else if time < next {
+                self.stats.packets_discarded += 1;
+                // It came late by this much: its time has been concealed.
+                self.note_margin(time - next);
+                return;
+            } else {
+                let waiting = (self.decoded.len() / self.channels().max(1)) as i64;
+                self.note_margin(time - next + waiting);
             }
-            return;
-        };
-        if self.start_at.is_none() {
-            self.last_timestamp = i64::from(packet.timestamp);
-            self.play_timestamp = self.last_timestamp;
-            self.next_sequence = packet.sequence;
-            // One packet more or less of patience: the next one must have time to come.
-            self.start_at = Some(packet.arrival + Duration::from_millis(10));
         }
-        let step = packet.timestamp.wrapping_sub(self.last_timestamp as u32) as i32;
-        let timestamp = self.last_timestamp + i64::from(step);
-        if i64::from(step).abs() > MAX_GAP {
-            self.start_over(timestamp, packet.sequence);
-        }
-        self.last_timestamp = self.last_timestamp.max(timestamp);
-        if !self.playing && packet.sequence < self.next_sequence {
-            // Reordered before playing began.
-            self.next_sequence = packet.sequence;
-            self.play_timestamp = timestamp;
-        }
-        if !packet.retransmitted {
-            self.jitter.arrived(packet.arrival, timestamp);
-        }
-        let stale = packet.sequence < self.next_sequence;
-        if stale || self.packets.contains_key(&packet.sequence) {
+        if self.packets.insert(time, packet.payload).is_some() {
             self.stats.packets_discarded += 1;
-            return;
         }
-        let stored = Stored {
-            timestamp,
-            samples: i64::from(samples),
-            payload: packet.payload,
-        };
-        self.packets.insert(packet.sequence, stored);
-        while self.packets.len() > MAX_PACKETS || self.buffered() > MAX_LEVEL {
-            let Some((sequence, dropped)) = self.packets.pop_first() else {
-                break;
-            };
-            self.stats.packets_discarded += 1;
-            self.next_sequence = sequence + 1;
-            self.play_timestamp = dropped.timestamp + dropped.samples;
+        while self.packets.len() > MAX_PACKETS {
+            self.packets.pop_first();
         }
     }
 
-    /// Fills `output`, which must have room for 10 ms (480 samples times the channels), and says what it is.
-    ///
-    /// Call every 10 ms. A shorter `output` gets the beginning only.
-    pub fn pull(&mut self, now: Instant, output: &mut [i16]) -> Playout {
-        output.fill(0);
-        if !self.playing {
-            match self.start_at {
-                Some(at) if now >= at => self.playing = true,
-                _ => return Playout::Silence,
+    fn restart(&mut self) {
+        self.packets.clear();
+        self.margins.clear();
+        self.next = None;
+    }
+
+    fn note_margin(&mut self, margin: i64) {
+        if self.margins.len() == MARGIN_WINDOW {
+            self.margins.pop_front();
+        }
+        self.margins.push_back(margin);
+    }
+
+    fn unwrap(&mut self, timestamp: u32) -> i64 {
+        let unwrapped = match self.last_timestamp {
+            None => i64::from(timestamp),
+            Some((last, unwrapped)) => unwrapped + i64::from(timestamp.wrapping_sub(last).cast_signed()),
+        };
+        self.last_timestamp = Some((timestamp, unwrapped));
+        unwrapped
+    }
+
+    /// Puts out the next 10 ms, interleaved, or `None` while nothing has come yet.
+    pub fn pull(&mut self) -> Option<Vec<i16>> {
+        if self.next.is_none() {
+            self.next = Some(*self.packets.first_key_value()?.0);
+        }
+        let channels = self.channels().max(1);
+        while self.decoded.len() < FRAME * channels {
+            self.decode_next();
+        }
+        self.catch_up();
+        let frame: Vec<i16> = self.decoded.drain(..FRAME * channels).collect();
+        let waiting = self.decoded.len() / channels + self.packets.len() * self.packet_samples;
+        self.stats.total_samples += FRAME as u64;
+        self.stats.delay_sum += (waiting * FRAME) as u64;
+        Some(frame)
+    }
+
+    fn decode_next(&mut self) {
+        let Some(next) = self.next else { return };
+        let Some((&time, packet)) = self.packets.first_key_value() else {
+            return self.conceal(FRAME);
+        };
+        if time > next {
+            let gap = (time - next) as usize;
+            if gap > self.packet_samples * MAX_CONCEALED || self.concealing > 0 {
+                // The sender paused, or the missing sound has been concealed while waiting: go on from what is there.
+                self.next = Some(time);
+                return;
             }
+            if gap <= self.packet_samples {
+                let packet = packet.clone();
+                let mut out = Vec::new();
+                if self.decoder.recover(&packet, gap, &mut out) {
+                    self.stats.recovered_packets += 1;
+                    self.decoded.append(&mut out);
+                    self.next = Some(time);
+                    return;
+                }
+            }
+            let step = gap.min(self.packet_samples);
+            self.next = Some(next + step as i64);
+            let before = self.concealing;
+            self.conceal(step);
+            self.concealing = before;
+            return;
         }
-        let needed = PULL * self.channels;
-        self.adapt();
-        let mut made_up = false;
-        while self.samples.len() < needed {
-            made_up |= self.decode_more();
+        let Some((_, packet)) = self.packets.pop_first() else { return };
+        let samples = self.decoder.samples(&packet);
+        let mut out = Vec::new();
+        self.next = Some(next.max(time) + samples as i64);
+        if self.decoder.decode(&packet, &mut out) {
+            self.concealing = 0;
+            self.decoded.append(&mut out);
+        } else {
+            self.stats.packets_discarded += 1;
+            self.conceal(samples.max(FRAME));
         }
-        let level = self.buffered();
-        let taken = self.samples.drain(..needed);
-        output
-            .iter_mut()
-            .zip(taken)
-            .for_each(|(to, from)| *to = from);
-        self.stats.total_samples += PULL as u64;
-        self.stats.buffer_delay_s += level as f64 / 48_000.0 * PULL as f64;
-        self.stats.current_delay_ms = level as f64 / 48.0;
-        self.stats.target_delay_ms = self.jitter.margin_ms() + 10.0;
-        if self.levels.len() == LEVEL_WINDOW {
-            self.levels.pop_front();
-        }
-        self.levels.push_back(level - PULL as i64);
-        if !made_up {
-            self.concealed_pulls = 0;
-            return Playout::Sound;
-        }
-        if self.concealed_pulls == 0 && !self.in_dtx {
+    }
+
+    fn conceal(&mut self, samples: usize) {
+        if self.concealing == 0 {
             self.stats.concealment_events += 1;
         }
-        self.concealed_pulls = self.concealed_pulls.saturating_add(1);
-        if !self.in_dtx {
-            self.stats.concealed_samples += PULL as u64;
+        self.concealing += 1;
+        self.stats.concealed_samples += samples as u64;
+        if self.concealing > MAX_CONCEALED {
+            let silence = self.decoded.len() + samples * self.channels();
+            self.decoded.resize(silence, 0);
+        } else {
+            self.decoder.conceal(samples, &mut self.decoded);
         }
-        let over = self.concealed_pulls.saturating_sub(FADE_FROM);
-        if over >= FADE_PULLS {
-            output.fill(0);
-            return Playout::Silence;
-        }
-        for sample in output.iter_mut() {
-            *sample = (i32::from(*sample) * (FADE_PULLS - over) as i32 / FADE_PULLS as i32) as i16;
-        }
-        Playout::Concealed
     }
 
-    /// Samples per channel that wait, decoded or not.
-    fn buffered(&self) -> i64 {
-        let decoded = (self.samples.len() / self.channels) as i64;
-        let stored: i64 = self.packets.values().map(|packet| packet.samples).sum();
-        decoded + stored
-    }
-
-    fn start_over(&mut self, timestamp: i64, sequence: u64) {
-        self.packets.clear();
-        self.jitter.reset();
-        self.levels.clear();
-        self.play_timestamp = timestamp;
-        self.last_timestamp = timestamp;
-        self.next_sequence = sequence;
-        self.credit = 0;
-    }
-
-    /// Removes or adds a little when the lowest fill level of the last half second is off the margin.
-    fn adapt(&mut self) {
-        if self.levels.len() < LEVEL_WINDOW {
+    /// If even the latest packet of the last second was early, the buffer holds more than the link needs.
+    fn catch_up(&mut self) {
+        if self.margins.len() < MARGIN_WINDOW {
             return;
         }
-        let lowest = self.levels.iter().copied().min().unwrap_or(0) as f64 / 48.0;
-        let margin = self.jitter.margin_ms();
-        let far = lowest > 4.0 * margin + 100.0;
-        let changed = if lowest > margin + SLACK_MS {
-            while self.samples.len() < stretch::NEEDED * self.channels && !self.packets.is_empty() {
-                self.decode_more();
-            }
-            let removed = stretch::accelerate(&mut self.samples, self.channels, far);
+        let spare = self.margins.iter().min().copied().unwrap_or(0) - MARGIN;
+        if spare < 240 {
+            return;
+        }
+        // The cut needs two frames of sound to look for a period in.
+        let channels = self.channels().max(1);
+        while self.decoded.len() < FRAME * 3 * channels && !self.packets.is_empty() && self.concealing == 0 {
+            self.decode_next();
+        }
+        let removed = accelerate(&mut self.decoded, channels);
+        if removed > 0 {
             self.stats.removed_samples += removed as u64;
-            -(removed as i64)
-        } else if lowest < margin - 20.0 && self.samples.len() >= stretch::NEEDED * self.channels {
-            let added = stretch::expand(&mut self.samples, self.channels);
-            self.stats.inserted_samples += added as u64;
-            added as i64
-        } else {
-            0
-        };
-        // The past levels stand as if the change had been there all along.
-        self.levels.iter_mut().for_each(|level| *level += changed);
+            self.margins.iter_mut().for_each(|margin| *margin -= removed as i64);
+        }
+        while self.decoded.len() < FRAME * channels {
+            self.decode_next();
+        }
     }
+}
 
-    /// Decodes one packet or makes up for a missing one. True if it was made up.
-    fn decode_more(&mut self) -> bool {
-        let Some((&sequence, first)) = self.packets.first_key_value() else {
-            self.credit = (self.credit + PULL as i64).min(MAX_GAP);
-            return self.conceal(PULL);
-        };
-        let mut gap = first.timestamp - self.play_timestamp;
-        let covered = gap.clamp(0, self.credit);
-        self.credit -= covered;
-        self.play_timestamp += covered;
-        gap -= covered;
-        if gap > MAX_GAP {
-            self.play_timestamp = first.timestamp;
-            gap = 0;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each packet is two bytes: the value all its 960 samples have.
+    struct Constant;
+
+    impl PacketDecoder for Constant {
+        fn channels(&self) -> usize {
+            1
         }
-        if gap > 0 {
-            let lost = sequence > self.next_sequence;
-            let whole = gap % 120 == 0 && gap <= self.last_samples as i64;
-            if lost && whole {
-                // The packet after the hole may carry the lost one in its in-band FEC.
-                let count = gap as usize;
-                let room = &mut self.scratch[..count * self.channels];
-                let payload = first.payload.clone();
-                self.play_timestamp += gap;
-                if let Ok(decoded) = self.decoder.decode_fec(&payload, room) {
-                    self.samples
-                        .extend(&self.scratch[..decoded * self.channels]);
-                    self.stats.fec_samples += decoded as u64;
-                    return true;
-                }
-                return self.conceal(count);
-            }
-            let count = (gap.min(if lost {
-                self.last_samples as i64
-            } else {
-                PULL as i64
-            }) as usize)
-                .next_multiple_of(120);
-            self.play_timestamp += count as i64;
-            return self.conceal(count);
+        fn samples(&self, packet: &[u8]) -> usize {
+            if packet.len() == 2 { 960 } else { 0 }
         }
-        self.credit = 0;
-        let Some((sequence, packet)) = self.packets.pop_first() else {
-            return false;
-        };
-        self.next_sequence = sequence + 1;
-        if packet.timestamp + packet.samples <= self.play_timestamp {
-            // Its time was filled already; decoding keeps the decoder's state right, the sound is not used.
-            let _ = self.decoder.decode(&packet.payload, &mut self.scratch);
-            self.stats.packets_discarded += 1;
-            return false;
+        fn decode(&mut self, packet: &[u8], out: &mut Vec<i16>) -> bool {
+            let value = i16::from_be_bytes([packet[0], packet[1]]);
+            out.extend(std::iter::repeat_n(value, 960));
+            true
         }
-        self.play_timestamp = packet.timestamp + packet.samples;
-        self.last_samples = packet.samples as usize;
-        self.in_dtx = packet.payload.len() <= 2;
-        match self.decoder.decode(&packet.payload, &mut self.scratch) {
-            Ok(decoded) if decoded > 0 => {
-                self.samples
-                    .extend(&self.scratch[..decoded * self.channels]);
-                false
-            }
-            _ => {
-                self.stats.decode_errors += 1;
-                self.conceal(packet.samples as usize)
-            }
+        fn recover(&mut self, _: &[u8], _: usize, _: &mut Vec<i16>) -> bool {
+            false
+        }
+        fn conceal(&mut self, samples: usize, out: &mut Vec<i16>) {
+            out.extend(std::iter::repeat_n(-1, samples));
         }
     }
 
-    fn conceal(&mut self, count: usize) -> bool {
-        let length = count * self.channels;
-        // After the fade nothing is heard, so nothing is worth computing.
-        let silent = self.concealed_pulls >= FADE_FROM + FADE_PULLS && !self.in_dtx;
-        let room = &mut self.scratch[..length];
-        if silent || self.decoder.conceal(room).is_err() {
-            room.fill(0);
+    fn packet(number: u32, arrival: Instant) -> RtpPacket {
+        RtpPacket {
+            payload_type: 109,
+            sequence: u64::from(number),
+            timestamp: number.wrapping_mul(960).wrapping_add(u32::MAX - 5000),
+            marker: false,
+            payload: Bytes::copy_from_slice(&(number as u16).to_be_bytes()),
+            arrival,
+            retransmitted: false,
         }
-        self.samples.extend(&self.scratch[..length]);
-        true
+    }
+
+    #[test]
+    fn packets_in_order_come_out_whole_across_a_timestamp_wrap() {
+        let now = Instant::now();
+        let mut buffer = ReceiveBuffer::new(Constant);
+        assert!(buffer.pull().is_none());
+        for number in 0..20 {
+            buffer.push(packet(number, now));
+            for _ in 0..2 {
+                assert_eq!(buffer.pull(), Some(vec![number as i16; 480]));
+            }
+        }
+        assert_eq!(buffer.stats().concealed_samples, 0);
+    }
+
+    #[test]
+    fn a_lost_packet_is_concealed_and_costs_no_delay() {
+        let now = Instant::now();
+        let mut buffer = ReceiveBuffer::new(Constant);
+        for number in [0, 1, 3, 4] {
+            buffer.push(packet(number, now));
+        }
+        let values: Vec<i16> = (0..10).filter_map(|_| Some(buffer.pull()?[0])).collect();
+        assert_eq!(values, [0, 0, 1, 1, -1, -1, 3, 3, 4, 4]);
+        assert_eq!(buffer.stats().concealed_samples, 960);
+    }
+
+    #[test]
+    fn reordered_and_duplicate_packets_are_put_right() {
+        let now = Instant::now();
+        let mut buffer = ReceiveBuffer::new(Constant);
+        for number in [0, 2, 1, 1, 3] {
+            buffer.push(packet(number, now));
+        }
+        let values: Vec<i16> = (0..8).filter_map(|_| Some(buffer.pull()?[0])).collect();
+        assert_eq!(values, [0, 0, 1, 1, 2, 2, 3, 3]);
+        assert_eq!(buffer.stats().packets_discarded, 1);
+    }
+
+    #[test]
+    fn after_a_stall_everything_is_played_and_the_delay_is_caught_up() {
+        let now = Instant::now();
+        let mut buffer = ReceiveBuffer::new(Constant);
+        buffer.push(packet(0, now));
+        buffer.push(packet(1, now));
+        (0..10).for_each(|_| drop(buffer.pull()));
+        assert!(buffer.stats().concealed_samples > 0);
+        for number in 2..5 {
+            buffer.push(packet(number, now));
+        }
+        for number in 5..400 {
+            buffer.push(packet(number, now));
+            buffer.pull();
+            buffer.pull();
+        }
+        assert!(buffer.stats().removed_samples >= 960 * 2, "{:?}", buffer.stats());
+        assert!(buffer.packets.len() <= 2, "{} packets wait", buffer.packets.len());
+    }
+
+    #[test]
+    fn hostile_packets_neither_grow_nor_break_it() {
+        let now = Instant::now();
+        let mut buffer = ReceiveBuffer::new(Constant);
+        let mut seed = 1_u32;
+        for _ in 0..20_000 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let mut packet = packet(seed >> 4, now);
+            packet.timestamp = seed;
+            if seed % 3 == 0 {
+                packet.payload = Bytes::from_static(b"abc");
+            }
+            buffer.push(packet);
+            if seed % 2 == 0 {
+                buffer.pull();
+            }
+            assert!(buffer.packets.len() <= MAX_PACKETS && buffer.decoded.len() <= 48_000);
+        }
     }
 }

@@ -74,8 +74,7 @@ impl CodecRegistry {
         encoder: Option<MakeEncoder>,
         decoder: Option<MakeDecoder>,
     ) {
-        let capability =
-            Capability { codec, backend, tier, encoder: encoder.is_some(), decoder: decoder.is_some() };
+        let capability = Capability { codec, backend, tier, encoder: encoder.is_some(), decoder: decoder.is_some() };
         self.0.push(Entry { capability, encoder, decoder });
         self.0.sort_by_key(|entry| std::cmp::Reverse(entry.capability.tier));
     }

@@ -73,5 +73,9 @@ fn to_all(roster: &Roster, control: impl Fn() -> Control, done: (StatusCode, Str
     if roster.is_empty() {
         return error(StatusCode::NOT_FOUND, "CHANNEL-NOT-FOUND");
     }
-    roster.iter().map(|member| tell(member, control(), done.clone())).find(|(status, _)| *status != StatusCode::OK).unwrap_or(done)
+    roster
+        .iter()
+        .map(|member| tell(member, control(), done.clone()))
+        .find(|(status, _)| *status != StatusCode::OK)
+        .unwrap_or(done)
 }

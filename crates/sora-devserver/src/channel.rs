@@ -131,10 +131,9 @@ impl Membership {
     pub(crate) fn join(shared: &Arc<crate::Shared>, channel_id: &str, member: Member) -> Self {
         let connection_id = member.connection_id.clone();
         let mut channels = shared.registry.lock();
-        let channel = channels.entry(channel_id.to_owned()).or_insert_with(|| Channel {
-            session_id: random_id(),
-            roster: watch::Sender::new(Roster::default()),
-        });
+        let channel = channels
+            .entry(channel_id.to_owned())
+            .or_insert_with(|| Channel { session_id: random_id(), roster: watch::Sender::new(Roster::default()) });
         channel.roster.send_modify(|roster| Arc::make_mut(roster).push(Arc::new(member)));
         Self {
             shared: shared.clone(),

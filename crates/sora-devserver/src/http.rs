@@ -79,7 +79,8 @@ where
 }
 
 fn signaling(shared: &Arc<Shared>, mut request: Request<Incoming>) -> Reply {
-    let upgrade = request.headers().get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let upgrade =
+        request.headers().get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     if upgrade {
         let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY).cloned() else {
             return reply(StatusCode::BAD_REQUEST, "text/plain", "Sec-WebSocket-Key is missing");
@@ -107,7 +108,9 @@ fn signaling(shared: &Arc<Shared>, mut request: Request<Incoming>) -> Reply {
     }
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/") => reply(StatusCode::OK, "text/html; charset=utf-8", PAGE),
-        (&Method::GET, "/channels.json") => reply(StatusCode::OK, "application/json", api::channels(shared).to_string()),
+        (&Method::GET, "/channels.json") => {
+            reply(StatusCode::OK, "application/json", api::channels(shared).to_string())
+        }
         _ => reply(StatusCode::NOT_FOUND, "text/plain", "signaling is at /signaling, the page at /"),
     }
 }

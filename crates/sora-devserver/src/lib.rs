@@ -57,11 +57,8 @@ impl Server {
         let api_listener = TcpListener::bind(config.api_listen).await?;
         let signaling = signaling_listener.local_addr()?;
         let api = api_listener.local_addr()?;
-        let media_addresses = if signaling.ip().is_unspecified() {
-            sora_transport::local_addresses(true)
-        } else {
-            vec![signaling.ip()]
-        };
+        let media_addresses =
+            if signaling.ip().is_unspecified() { sora_transport::local_addresses(true) } else { vec![signaling.ip()] };
         let certificate = Certificate::generate().map_err(io::Error::other)?;
         let shared = Arc::new(Shared { registry: Registry::default(), certificate, media_addresses, config });
         let tasks = [

@@ -1,1 +1,29 @@
-//! sora-media
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod audio_clock;
+mod audio_receiver;
+mod audio_sender;
+mod audio_sink;
+mod audio_source;
+mod colour;
+mod frame;
+mod queue;
+mod track;
+mod video_receiver;
+mod video_sender;
+mod video_sink;
+mod video_source;
+
+pub use audio_receiver::{AudioReceiver, AudioReceiverStats};
+pub use audio_sender::{AudioSender, AudioSenderStats};
+pub use audio_sink::{AudioSink, AudioStreamSink, ReadOutcome};
+pub use audio_source::AudioSource;
+pub use frame::{AudioFrame, CaptureError, SinkError, VideoFrame};
+pub use sora_audio::FormatError;
+pub use sora_codec::{CodecError, CodecRegistry, OpusParameters, VideoCodecType};
+pub use track::{Track, TrackKind, TrackState};
+pub use video_receiver::{VideoReceiver, VideoReceiverStats};
+pub use video_sender::{VideoSender, VideoSenderConfig, VideoSenderStats};
+pub use video_sink::VideoSink;
+pub use video_source::VideoSource;

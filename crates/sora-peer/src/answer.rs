@@ -153,12 +153,8 @@ impl PeerConnection {
         };
         self.negotiating = false;
         self.session_version += 1;
-        let media: Vec<MediaDescription> = self
-            .slots
-            .iter()
-            .zip(&offer.media)
-            .map(|(slot, offered)| self.answered_media(slot, offered))
-            .collect();
+        let media: Vec<MediaDescription> =
+            self.slots.iter().zip(&offer.media).map(|(slot, offered)| self.answered_media(slot, offered)).collect();
         let answered = |mid: &&String| media.iter().any(|m| m.port != 0 && m.mid == **mid);
         let description = SessionDescription {
             session_id: self.session_id,

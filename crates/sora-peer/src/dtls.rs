@@ -133,7 +133,12 @@ impl DtlsTransport {
     }
 
     /// Prepares the handshake; a client sends its hello at [`Self::connect`].
-    pub(crate) fn start(&mut self, is_client: bool, algorithm: &str, remote_fingerprint: &str) -> Result<(), PeerError> {
+    pub(crate) fn start(
+        &mut self,
+        is_client: bool,
+        algorithm: &str,
+        remote_fingerprint: &str,
+    ) -> Result<(), PeerError> {
         if algorithm != "sha-256" {
             return Err(PeerError::Negotiation(format!("expected a sha-256 fingerprint, got {algorithm}")));
         }

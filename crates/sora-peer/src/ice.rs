@@ -108,7 +108,13 @@ impl IceTransport {
         Ok(())
     }
 
-    pub(crate) fn start(&mut self, now: Instant, ufrag: &str, pwd: &str, remote_is_lite: bool) -> Result<(), PeerError> {
+    pub(crate) fn start(
+        &mut self,
+        now: Instant,
+        ufrag: &str,
+        pwd: &str,
+        remote_is_lite: bool,
+    ) -> Result<(), PeerError> {
         if self.started {
             let same = self.agent.get_remote_credentials().is_some_and(|c| c.ufrag == ufrag);
             if !same {

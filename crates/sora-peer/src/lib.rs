@@ -17,10 +17,10 @@ pub mod sdp;
 mod stats;
 mod transceiver;
 
+pub use answer::OfferChanges;
 pub use connection::{ConnectionState, Event, PeerConfig, PeerConnection, Side, Transmit};
 pub use dtls::Certificate;
 pub use error::{PeerError, SendError};
-pub use answer::OfferChanges;
 pub use rtp::send::OutboundRtp;
 pub use sctp::{ChannelId, DataChannelInit};
 pub use sdp::{Codec, Direction, MediaKind};

@@ -93,7 +93,14 @@ impl PeerConnection {
         }));
     }
 
-    fn codec_stats(&self, timestamp_us: i64, direction: char, transceiver: usize, payload_type: u8, stats: &mut Vec<Value>) -> Option<String> {
+    fn codec_stats(
+        &self,
+        timestamp_us: i64,
+        direction: char,
+        transceiver: usize,
+        payload_type: u8,
+        stats: &mut Vec<Value>,
+    ) -> Option<String> {
         let transceiver = self.transceivers.get(transceiver)?;
         let codec: &Codec = transceiver.codecs.iter().find(|codec| codec.payload_type == payload_type)?;
         let id = format!("C{direction}T01_{payload_type}");
@@ -160,7 +167,8 @@ impl PeerConnection {
             let Some(transceiver) = self.transceivers.get(stream.transceiver) else { continue };
             let letter = if transceiver.kind == MediaKind::Audio { 'A' } else { 'V' };
             let codec = self.codec_stats(timestamp_us, 'I', stream.transceiver, stream.payload_type, stats);
-            let track = transceiver.remote.as_ref().and_then(|media| media.msid.as_ref()).map(|(_, track)| track.clone());
+            let track =
+                transceiver.remote.as_ref().and_then(|media| media.msid.as_ref()).map(|(_, track)| track.clone());
             let mut stat = json!({
                 "type": "inbound-rtp", "id": format!("IT01{letter}{}", stream.ssrc), "timestamp": timestamp_us,
                 "transportId": "T01", "kind": transceiver.kind.as_str(), "mediaType": transceiver.kind.as_str(),

@@ -84,5 +84,9 @@ pub(crate) enum Slot {
     Application,
     Media(usize),
     /// Port 0; may be taken over by a new mid once the peer has answered the rejection.
-    Free { kind: MediaKind, mid: String, reusable: bool },
+    Free {
+        kind: MediaKind,
+        mid: String,
+        reusable: bool,
+    },
 }

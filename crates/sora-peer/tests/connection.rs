@@ -101,7 +101,9 @@ fn data_channels_open_and_carry_messages_both_ways() {
         })
         .collect();
     assert_eq!(messages, vec![(5, true), (262_144, false), (0, false)]);
-    assert!(pair.server_events.iter().any(|e| matches!(e, Event::DataChannelMessage { data, .. } if &data[..] == b"back")));
+    assert!(
+        pair.server_events.iter().any(|e| matches!(e, Event::DataChannelMessage { data, .. } if &data[..] == b"back"))
+    );
 }
 
 #[test]
@@ -156,7 +158,11 @@ fn the_uplink_sends_once_a_sender_is_set_and_key_frames_can_be_asked_for() {
     let up = pair.server.transceivers().next().expect("one transceiver").id;
     pair.server.request_key_frame(pair.now, up, None);
     pair.run_for(Duration::from_millis(5));
-    assert!(pair.client_events.iter().any(|e| matches!(e, Event::KeyFrameRequested { transceiver, .. } if *transceiver == id)));
+    assert!(
+        pair.client_events
+            .iter()
+            .any(|e| matches!(e, Event::KeyFrameRequested { transceiver, .. } if *transceiver == id))
+    );
 }
 
 #[test]

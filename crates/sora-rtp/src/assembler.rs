@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    PayloadError, RtpPacket, UnsupportedPayloadFormat, VideoCodecType, Vp8Descriptor,
-    Vp9Descriptor, vp8, vp9,
+    PayloadError, RtpPacket, UnsupportedPayloadFormat, VideoCodecType, Vp8Descriptor, Vp9Descriptor, vp8, vp9,
 };
 
 /// Bounds of a [`FrameAssembler`].
@@ -21,10 +20,7 @@ pub struct AssemblerLimits {
 
 impl Default for AssemblerLimits {
     fn default() -> Self {
-        Self {
-            max_packets: 2048,
-            max_gap: Duration::from_millis(200),
-        }
+        Self { max_packets: 2048, max_gap: Duration::from_millis(200) }
     }
 }
 
@@ -127,10 +123,7 @@ impl FrameAssembler {
     ///
     /// # Errors
     /// [`UnsupportedPayloadFormat`] for codecs other than VP8 and VP9.
-    pub fn new(
-        codec: VideoCodecType,
-        limits: AssemblerLimits,
-    ) -> Result<Self, UnsupportedPayloadFormat> {
+    pub fn new(codec: VideoCodecType, limits: AssemblerLimits) -> Result<Self, UnsupportedPayloadFormat> {
         if !matches!(codec, VideoCodecType::Vp8 | VideoCodecType::Vp9) {
             return Err(UnsupportedPayloadFormat(codec));
         }
@@ -223,9 +216,7 @@ impl FrameAssembler {
                 let base = d.spatial_id.unwrap_or(0) == 0;
                 part.begins = d.begins_layer_frame && (base || !d.inter_layer);
                 part.picture_id = d.picture_id;
-                part.key = part.begins
-                    && !d.inter_predicted
-                    && vp9::is_key_frame(&packet.payload[offset..]);
+                part.key = part.begins && !d.inter_predicted && vp9::is_key_frame(&packet.payload[offset..]);
                 offset
             }),
             _ => Vp8Descriptor::parse(&packet.payload).map(|(d, offset)| {
@@ -242,11 +233,8 @@ impl FrameAssembler {
                 Ok(part)
             }
             Ok(offset) => {
-                let error = PayloadError::Truncated {
-                    codec: self.codec,
-                    needed: offset + 1,
-                    actual: packet.payload.len(),
-                };
+                let error =
+                    PayloadError::Truncated { codec: self.codec, needed: offset + 1, actual: packet.payload.len() };
                 Err((part, error))
             }
             Err(error) => Err((part, error)),
@@ -345,9 +333,7 @@ impl FrameAssembler {
     }
 
     fn ask(&mut self, now: Instant) {
-        let due = self
-            .asked_at
-            .is_none_or(|at| now.saturating_duration_since(at) >= self.limits.max_gap);
+        let due = self.asked_at.is_none_or(|at| now.saturating_duration_since(at) >= self.limits.max_gap);
         let queued = matches!(self.events.back(), Some(AssemblerEvent::KeyFrameNeeded));
         if due && !queued {
             self.asked_at = Some(now);
@@ -365,11 +351,7 @@ impl FrameAssembler {
             return true;
         }
         // Only a key frame on its way is worth keeping packets for.
-        let coming = self
-            .parts
-            .iter()
-            .find(|(_, part)| part.key)
-            .map(|(&sequence, _)| sequence);
+        let coming = self.parts.iter().find(|(_, part)| part.key).map(|(&sequence, _)| sequence);
         let Some(first) = coming else {
             // The start of a key frame may still be on its way behind these packets, so a few are kept.
             while self.parts.len() > self.limits.max_packets / 4 {
@@ -383,9 +365,7 @@ impl FrameAssembler {
         };
         self.drop_before(first);
         let arrived = self.parts.get(&first).map_or(now, |part| part.arrival);
-        if now.saturating_duration_since(arrived) >= self.limits.max_gap
-            || self.parts.len() > self.limits.max_packets
-        {
+        if now.saturating_duration_since(arrived) >= self.limits.max_gap || self.parts.len() > self.limits.max_packets {
             self.drop_before(first + 1);
             self.stats.gaps += 1;
             self.ask(now);
@@ -396,13 +376,10 @@ impl FrameAssembler {
     }
 
     fn complete_key_frame(&self) -> Option<(u64, u64)> {
-        self.parts
-            .iter()
-            .filter(|(_, part)| part.key)
-            .find_map(|(&first, _)| match self.scan(first) {
-                Scan::Complete(last) => Some((first, last)),
-                Scan::Open | Scan::Broken => None,
-            })
+        self.parts.iter().filter(|(_, part)| part.key).find_map(|(&first, _)| match self.scan(first) {
+            Scan::Complete(last) => Some((first, last)),
+            Scan::Open | Scan::Broken => None,
+        })
     }
 
     /// Walks one picture from its first packet.
@@ -441,20 +418,14 @@ impl FrameAssembler {
             return;
         };
         let (timestamp, key_frame, picture_id) = (start.timestamp, start.key, start.picture_id);
-        let arrival = parts
-            .values()
-            .map(|part| part.arrival)
-            .max()
-            .unwrap_or(start.arrival);
+        let arrival = parts.values().map(|part| part.arrival).max().unwrap_or(start.arrival);
         let mut pieces = parts.into_values().filter_map(|part| part.data);
         let data = if first == last {
             pieces.next().unwrap_or_default()
         } else {
             let pieces: Vec<Bytes> = pieces.collect();
             let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-            pieces
-                .iter()
-                .for_each(|piece| joined.extend_from_slice(piece));
+            pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
             joined.freeze()
         };
         self.stats.frames += 1;

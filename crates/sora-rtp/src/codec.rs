@@ -49,10 +49,7 @@ impl FromStr for VideoCodecType {
     /// # Errors
     /// The text itself if it names none of the five codecs.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|codec| codec.name().eq_ignore_ascii_case(text))
-            .ok_or_else(|| text.to_owned())
+        Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(text)).ok_or_else(|| text.to_owned())
     }
 }
 

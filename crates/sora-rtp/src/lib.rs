@@ -10,9 +10,7 @@ mod sequence;
 mod vp8;
 mod vp9;
 
-pub use assembler::{
-    AssembledFrame, AssemblerEvent, AssemblerLimits, AssemblerStats, FrameAssembler,
-};
+pub use assembler::{AssembledFrame, AssemblerEvent, AssemblerLimits, AssemblerStats, FrameAssembler};
 pub use codec::{UnsupportedPayloadFormat, VideoCodecType};
 pub use opus::{OpusPacketError, opus_packet_samples, packetize_opus};
 pub use packet::{EncodedFrame, RtpPacket};

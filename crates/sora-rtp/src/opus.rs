@@ -45,12 +45,7 @@ pub fn opus_packet_samples(payload: &[u8]) -> Result<u32, OpusPacketError> {
 /// One Opus packet as an [`EncodedFrame`]. `timestamp` counts 48 kHz samples; `talk_spurt` sets the marker bit.
 #[must_use]
 pub fn packetize_opus(packet: Bytes, timestamp: u32, talk_spurt: bool) -> EncodedFrame {
-    EncodedFrame {
-        timestamp,
-        payloads: vec![packet],
-        key_frame: true,
-        marker: talk_spurt,
-    }
+    EncodedFrame { timestamp, payloads: vec![packet], key_frame: true, marker: talk_spurt }
 }
 
 #[cfg(test)]
@@ -65,17 +60,8 @@ mod tests {
         assert_eq!(opus_packet_samples(&[0xe0]), Ok(120));
         assert_eq!(opus_packet_samples(&[0x03, 3]), Ok(1440));
         assert_eq!(opus_packet_samples(&[]), Err(OpusPacketError::Empty));
-        assert_eq!(
-            opus_packet_samples(&[0x03]),
-            Err(OpusPacketError::NoFrameCount)
-        );
-        assert_eq!(
-            opus_packet_samples(&[0x03, 0]),
-            Err(OpusPacketError::Duration(0))
-        );
-        assert_eq!(
-            opus_packet_samples(&[0x1b, 3]),
-            Err(OpusPacketError::Duration(8640))
-        );
+        assert_eq!(opus_packet_samples(&[0x03]), Err(OpusPacketError::NoFrameCount));
+        assert_eq!(opus_packet_samples(&[0x03, 0]), Err(OpusPacketError::Duration(0)));
+        assert_eq!(opus_packet_samples(&[0x1b, 3]), Err(OpusPacketError::Duration(8640)));
     }
 }

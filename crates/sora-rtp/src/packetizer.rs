@@ -24,16 +24,11 @@ impl VideoPacketizer {
     ///
     /// # Errors
     /// [`UnsupportedPayloadFormat`] for codecs other than VP8 and VP9.
-    pub fn new(
-        codec: VideoCodecType,
-        max_payload: usize,
-    ) -> Result<Self, UnsupportedPayloadFormat> {
+    pub fn new(codec: VideoCodecType, max_payload: usize) -> Result<Self, UnsupportedPayloadFormat> {
         match codec {
-            VideoCodecType::Vp8 | VideoCodecType::Vp9 => Ok(Self {
-                codec,
-                max_payload: max_payload.clamp(100, 65_000),
-                picture_id: 0,
-            }),
+            VideoCodecType::Vp8 | VideoCodecType::Vp9 => {
+                Ok(Self { codec, max_payload: max_payload.clamp(100, 65_000), picture_id: 0 })
+            }
             other => Err(UnsupportedPayloadFormat(other)),
         }
     }
@@ -47,13 +42,7 @@ impl VideoPacketizer {
     /// Payloads of one picture in sending order; none for an empty picture.
     ///
     /// `width` and `height` are written into the scalability structure of VP9 key frames.
-    pub fn packetize(
-        &mut self,
-        frame: &[u8],
-        key_frame: bool,
-        width: u16,
-        height: u16,
-    ) -> Vec<Bytes> {
+    pub fn packetize(&mut self, frame: &[u8], key_frame: bool, width: u16, height: u16) -> Vec<Bytes> {
         if frame.is_empty() {
             return Vec::new();
         }
@@ -70,11 +59,7 @@ impl VideoPacketizer {
         let mut rest = frame;
         for index in 0..count {
             let (first, last) = (index == 0, index + 1 == count);
-            let take = if last {
-                rest.len()
-            } else {
-                (share - if first { first_extra } else { 0 }).min(rest.len())
-            };
+            let take = if last { rest.len() } else { (share - if first { first_extra } else { 0 }).min(rest.len()) };
             let (part, after) = rest.split_at(take);
             rest = after;
             match self.codec {

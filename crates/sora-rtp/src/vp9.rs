@@ -40,15 +40,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn byte(&mut self) -> Result<u8, PayloadError> {
-        let byte = self
-            .bytes
-            .get(self.offset)
-            .copied()
-            .ok_or(PayloadError::Truncated {
-                codec: VideoCodecType::Vp9,
-                needed: self.offset + 1,
-                actual: self.bytes.len(),
-            })?;
+        let byte = self.bytes.get(self.offset).copied().ok_or(PayloadError::Truncated {
+            codec: VideoCodecType::Vp9,
+            needed: self.offset + 1,
+            actual: self.bytes.len(),
+        })?;
         self.offset += 1;
         Ok(byte)
     }
@@ -67,10 +63,7 @@ impl Vp9Descriptor {
     /// # Errors
     /// [`PayloadError`] if the payload ends inside the descriptor or breaks RFC 9628.
     pub fn parse(payload: &[u8]) -> Result<(Self, usize), PayloadError> {
-        let mut reader = Reader {
-            bytes: payload,
-            offset: 0,
-        };
+        let mut reader = Reader { bytes: payload, offset: 0 };
         let first = reader.byte()?;
         let mut descriptor = Self {
             inter_predicted: first & 0x40 != 0,
@@ -130,19 +123,7 @@ impl Vp9Descriptor {
         let [w1, w0] = width.to_be_bytes();
         let [h1, h0] = height.to_be_bytes();
         // One spatial layer with resolution, one picture in the group that refers to the one before.
-        out.extend([
-            flags | 0x02,
-            high | 0x80,
-            low,
-            0x18,
-            w1,
-            w0,
-            h1,
-            h0,
-            1,
-            0x04,
-            1,
-        ]);
+        out.extend([flags | 0x02, high | 0x80, low, 0x18, w1, w0, h1, h0, 1, 0x04, 1]);
     }
 }
 
@@ -196,13 +177,8 @@ mod tests {
     #[test]
     fn written_key_frame_descriptor_reads_back_with_its_resolution() {
         let mut bytes = Vec::new();
-        let packet = Vp9Packet {
-            picture_id: 0x1234,
-            key_frame: true,
-            first: true,
-            last: false,
-            resolution: Some((1280, 721)),
-        };
+        let packet =
+            Vp9Packet { picture_id: 0x1234, key_frame: true, first: true, last: false, resolution: Some((1280, 721)) };
         Vp9Descriptor::write(&packet, &mut bytes);
         assert_eq!(bytes.len(), Vp9Descriptor::MAX_WRITTEN_LEN);
         let (descriptor, offset) = Vp9Descriptor::parse(&bytes).expect("complete");
@@ -225,9 +201,6 @@ mod tests {
         assert_eq!(descriptor.spatial_id, Some(1));
         assert_eq!(descriptor.tl0_pic_idx, None);
         let endless = [0x50, 3, 3, 3, 3, 2];
-        assert_eq!(
-            Vp9Descriptor::parse(&endless),
-            Err(PayloadError::TooManyReferences)
-        );
+        assert_eq!(Vp9Descriptor::parse(&endless), Err(PayloadError::TooManyReferences));
     }
 }

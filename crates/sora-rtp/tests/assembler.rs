@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sora_rtp::{
-    AssemblerEvent, AssemblerLimits, FrameAssembler, RtpPacket, VideoCodecType, VideoPacketizer,
-};
+use sora_rtp::{AssemblerEvent, AssemblerLimits, FrameAssembler, RtpPacket, VideoCodecType, VideoPacketizer};
 
 struct Random(u64);
 
@@ -29,12 +27,7 @@ fn picture(codec: VideoCodecType, key: bool, length: usize, random: &mut Random)
     data
 }
 
-fn packets(
-    codec: VideoCodecType,
-    frames: &[(bool, Vec<u8>)],
-    start: Instant,
-    padding: bool,
-) -> Vec<RtpPacket> {
+fn packets(codec: VideoCodecType, frames: &[(bool, Vec<u8>)], start: Instant, padding: bool) -> Vec<RtpPacket> {
     let mut packetizer = VideoPacketizer::new(codec, 200).expect("supported");
     let mut sequence = 65_530;
     let mut packets = Vec::new();
@@ -76,14 +69,8 @@ fn collect(assembler: &mut FrameAssembler, frames: &mut Vec<(u32, bool, Bytes)>,
 fn an_undisturbed_stream_comes_out_whole() {
     for codec in [VideoCodecType::Vp8, VideoCodecType::Vp9] {
         let mut random = Random(7);
-        let frames: Vec<_> = (0..50)
-            .map(|i| {
-                (
-                    i == 0,
-                    picture(codec, i == 0, 1 + random.next(3000) as usize, &mut random),
-                )
-            })
-            .collect();
+        let frames: Vec<_> =
+            (0..50).map(|i| (i == 0, picture(codec, i == 0, 1 + random.next(3000) as usize, &mut random))).collect();
         let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default()).expect("ok");
         let (mut out, mut asked) = (Vec::new(), 0);
         for packet in packets(codec, &frames, Instant::now(), true) {
@@ -101,14 +88,8 @@ fn reordering_and_duplicates_alone_lose_nothing() {
     let codec = VideoCodecType::Vp9;
     for seed in 1..60 {
         let mut random = Random(seed * 7919);
-        let frames: Vec<_> = (0..40)
-            .map(|i| {
-                (
-                    i == 0,
-                    picture(codec, i == 0, 1 + random.next(1500) as usize, &mut random),
-                )
-            })
-            .collect();
+        let frames: Vec<_> =
+            (0..40).map(|i| (i == 0, picture(codec, i == 0, 1 + random.next(1500) as usize, &mut random))).collect();
         let mut list = packets(codec, &frames, Instant::now(), false);
         // Each packet late by up to five places, some of them twice; arrival times stay in order.
         let arrivals: Vec<_> = list.iter().map(|packet| packet.arrival).collect();
@@ -139,18 +120,11 @@ fn reordering_and_duplicates_alone_lose_nothing() {
 fn any_damage_gives_exact_pictures_or_a_clean_gap() {
     for seed in 1..400u64 {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let codec = if seed % 2 == 0 {
-            VideoCodecType::Vp8
-        } else {
-            VideoCodecType::Vp9
-        };
+        let codec = if seed % 2 == 0 { VideoCodecType::Vp8 } else { VideoCodecType::Vp9 };
         let frames: Vec<_> = (0..120)
             .map(|i| {
                 let key = i % 15 == 0;
-                (
-                    key,
-                    picture(codec, key, 1 + random.next(2500) as usize, &mut random),
-                )
+                (key, picture(codec, key, 1 + random.next(2500) as usize, &mut random))
             })
             .collect();
         let loss = random.next(30);
@@ -187,10 +161,7 @@ fn any_damage_gives_exact_pictures_or_a_clean_gap() {
             }
             if let Some(previous) = previous {
                 assert!(index > previous, "seed {seed}: decode order");
-                assert!(
-                    *key || index == previous + 1,
-                    "seed {seed}: gap before an inter picture"
-                );
+                assert!(*key || index == previous + 1, "seed {seed}: gap before an inter picture");
             }
             previous = Some(index);
         }
@@ -207,10 +178,7 @@ fn losses_without_corruption_give_only_exact_pictures() {
         let frames: Vec<_> = (0..120)
             .map(|i| {
                 let key = i % 20 == 0;
-                (
-                    key,
-                    picture(codec, key, 1 + random.next(2500) as usize, &mut random),
-                )
+                (key, picture(codec, key, 1 + random.next(2500) as usize, &mut random))
             })
             .collect();
         let mut list = packets(codec, &frames, Instant::now(), false);
@@ -224,10 +192,7 @@ fn losses_without_corruption_give_only_exact_pictures() {
         }
         for (timestamp, key, data) in &out {
             let index = (timestamp.wrapping_add(9000) / 3000) as usize;
-            assert_eq!(
-                (key, data.as_ref()),
-                (&frames[index].0, frames[index].1.as_slice())
-            );
+            assert_eq!((key, data.as_ref()), (&frames[index].0, frames[index].1.as_slice()));
         }
     }
 }
@@ -236,14 +201,8 @@ fn losses_without_corruption_give_only_exact_pictures() {
 fn a_gap_that_stays_open_asks_for_a_key_frame_and_drops_until_it() {
     let codec = VideoCodecType::Vp8;
     let mut random = Random(3);
-    let frames: Vec<_> = (0..30)
-        .map(|i| {
-            (
-                i == 0 || i == 20,
-                picture(codec, i == 0 || i == 20, 500, &mut random),
-            )
-        })
-        .collect();
+    let frames: Vec<_> =
+        (0..30).map(|i| (i == 0 || i == 20, picture(codec, i == 0 || i == 20, 500, &mut random))).collect();
     let mut list = packets(codec, &frames, Instant::now(), false);
     list.remove(10);
     let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default()).expect("ok");
@@ -260,10 +219,7 @@ fn a_gap_that_stays_open_asks_for_a_key_frame_and_drops_until_it() {
 #[test]
 fn memory_stays_bounded_without_a_key_frame() {
     let codec = VideoCodecType::Vp9;
-    let limits = AssemblerLimits {
-        max_packets: 64,
-        ..AssemblerLimits::default()
-    };
+    let limits = AssemblerLimits { max_packets: 64, ..AssemblerLimits::default() };
     let mut assembler = FrameAssembler::new(codec, limits).expect("ok");
     let now = Instant::now();
     for sequence in 0..10_000u64 {

@@ -31,7 +31,9 @@ pub(crate) fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>, T
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     if options.insecure {
-        tracing::warn!("TLS certificates are NOT verified (insecure=True): anyone on the path can read and alter the connection");
+        tracing::warn!(
+            "TLS certificates are NOT verified (insecure=True): anyone on the path can read and alter the connection"
+        );
         let verifier = Arc::new(DangerAcceptAnyCertificate(provider));
         let config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
         return Ok(Arc::new(config));

@@ -124,7 +124,8 @@ impl WebSocket {
                 }
                 Some(Ok(Message::Close(frame))) => {
                     // The reply is queued by the library; the next poll sends it and sees TCP end.
-                    let (code, reason) = frame.map_or((0, String::new()), |f| (f.code.into(), f.reason.as_str().to_owned()));
+                    let (code, reason) =
+                        frame.map_or((0, String::new()), |f| (f.code.into(), f.reason.as_str().to_owned()));
                     self.closed = Some((code, reason));
                     continue;
                 }
@@ -200,10 +201,8 @@ pub async fn connect(urls: &[String], options: &ConnectOptions) -> Result<(WebSo
         return Err(ConnectError::InvalidUrls(urls.to_vec()));
     }
     candidates.shuffle(&mut rand::rng());
-    let mut attempts: FuturesUnordered<_> = candidates
-        .into_iter()
-        .map(|(text, url)| async move { (connect_one(&url, options).await, text) })
-        .collect();
+    let mut attempts: FuturesUnordered<_> =
+        candidates.into_iter().map(|(text, url)| async move { (connect_one(&url, options).await, text) }).collect();
     let race = async {
         let mut last = ConnectError::InvalidUrls(urls.to_vec());
         while let Some((result, url)) = attempts.next().await {
@@ -239,7 +238,8 @@ async fn connect_one(url: &Url, options: &ConnectOptions) -> Result<WebSocket, S
         Box::new(tcp)
     };
     let mut request = url.as_str().into_client_request().map_err(|error| error.to_string())?;
-    let agent = HeaderValue::from_str(&options.user_agent).map_err(|_| "the user agent has invalid characters".to_owned())?;
+    let agent =
+        HeaderValue::from_str(&options.user_agent).map_err(|_| "the user agent has invalid characters".to_owned())?;
     request.headers_mut().insert("User-Agent", agent);
     match tokio_tungstenite::client_async_with_config(request, stream, Some(websocket_config())).await {
         Ok((stream, _)) => Ok(WebSocket { stream, remote, closed: None, ended: false }),
@@ -278,11 +278,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     fn options() -> ConnectOptions {
-        ConnectOptions {
-            tls: TlsOptions::default(),
-            user_agent: "test".to_owned(),
-            timeout: Duration::from_secs(10),
-        }
+        ConnectOptions { tls: TlsOptions::default(), user_agent: "test".to_owned(), timeout: Duration::from_secs(10) }
     }
 
     async fn server() -> (TcpListener, String) {
@@ -349,7 +345,8 @@ mod tests {
     async fn refused_and_invalid_urls_are_told_apart() {
         let refused = connect(&["ws://127.0.0.1:1/x".to_owned()], &options()).await.err().expect("fails").to_string();
         assert_eq!(refused, "Failed Websocket handshake: last_ec=Connection refused last_url=ws://127.0.0.1:1/x");
-        let invalid = connect(&["foo".to_owned(), "http://x".to_owned()], &options()).await.err().expect("fails").to_string();
+        let invalid =
+            connect(&["foo".to_owned(), "http://x".to_owned()], &options()).await.err().expect("fails").to_string();
         assert_eq!(invalid, "Invalid Signaling URL: foo | Invalid Signaling URL: http://x | ");
     }
 

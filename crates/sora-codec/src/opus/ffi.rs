@@ -32,9 +32,8 @@ impl Encoder {
     pub(super) fn new(channels: usize) -> Result<Self, CodecError> {
         let mut error = 0;
         // SAFETY: rate, channel count and application are valid; `error` is valid for writing.
-        let state = unsafe {
-            opus::opus_encoder_create(RATE, channels as c_int, opus::OPUS_APPLICATION_VOIP, &raw mut error)
-        };
+        let state =
+            unsafe { opus::opus_encoder_create(RATE, channels as c_int, opus::OPUS_APPLICATION_VOIP, &raw mut error) };
         NonNull::new(state).map(Self).ok_or_else(|| failed("encoder creation", error))
     }
 

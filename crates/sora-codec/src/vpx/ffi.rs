@@ -151,9 +151,7 @@ impl Encoder {
         }
         self.config.rc_target_bitrate = bitrate;
         // SAFETY: the context is initialised and the configuration is the one it was made from, but for the rate.
-        check("rate change", unsafe {
-            vpx::vpx_codec_enc_config_set(&raw mut *self.context.0, &raw const self.config)
-        })
+        check("rate change", unsafe { vpx::vpx_codec_enc_config_set(&raw mut *self.context.0, &raw const self.config) })
     }
 
     /// Encodes one picture of the size the encoder was made for. Returns the bitstream and whether it is a key frame.
@@ -244,15 +242,14 @@ impl Decoder {
     }
 
     pub(super) fn decode(&mut self, data: &[u8], pool: &BufferPool) -> Result<Option<I420Buffer>, CodecError> {
-        let length = u32::try_from(data.len()).map_err(|_| CodecError::Argument("the frame is too large".to_owned()))?;
+        let length =
+            u32::try_from(data.len()).map_err(|_| CodecError::Argument("the frame is too large".to_owned()))?;
         // An empty buffer means "flush" to the library.
         if length == 0 {
             return Err(CodecError::Argument("the frame is empty".to_owned()));
         }
         // SAFETY: the data is valid for `length` bytes and only read during the call.
-        let result = unsafe {
-            vpx::vpx_codec_decode(&raw mut *self.0.0, data.as_ptr(), length, ptr::null_mut(), 0)
-        };
+        let result = unsafe { vpx::vpx_codec_decode(&raw mut *self.0.0, data.as_ptr(), length, ptr::null_mut(), 0) };
         check("decoding", result)?;
         let mut iterator = ptr::null();
         let mut shown = None;

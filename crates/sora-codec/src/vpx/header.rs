@@ -24,25 +24,13 @@ pub(super) fn parse(kind: VpxCodec, data: &[u8]) -> Option<FrameHeader> {
 fn vp8(data: &[u8]) -> Option<FrameHeader> {
     let key_frame = data.first()? & 1 == 0;
     if !key_frame {
-        return Some(FrameHeader {
-            key_frame,
-            profile: 0,
-            size: None,
-        });
+        return Some(FrameHeader { key_frame, profile: 0, size: None });
     }
     if data.get(3..6)? != [0x9d, 0x01, 0x2a] {
         return None;
     }
-    let size = |at: usize| {
-        Some(u32::from(
-            u16::from_le_bytes([*data.get(at)?, *data.get(at + 1)?]) & 0x3fff,
-        ))
-    };
-    Some(FrameHeader {
-        key_frame,
-        profile: 0,
-        size: Some((size(6)?, size(8)?)),
-    })
+    let size = |at: usize| Some(u32::from(u16::from_le_bytes([*data.get(at)?, *data.get(at + 1)?]) & 0x3fff));
+    Some(FrameHeader { key_frame, profile: 0, size: Some((size(6)?, size(8)?)) })
 }
 
 struct Bits<'a> {
@@ -81,11 +69,7 @@ fn vp9(data: &[u8]) -> Option<FrameHeader> {
         bits.take(1)?;
     }
     if bits.flag()? {
-        return Some(FrameHeader {
-            key_frame: false,
-            profile,
-            size: None,
-        });
+        return Some(FrameHeader { key_frame: false, profile, size: None });
     }
     let key_frame = !bits.flag()?;
     let shown = bits.flag()?;
@@ -93,11 +77,7 @@ fn vp9(data: &[u8]) -> Option<FrameHeader> {
     if key_frame {
         bits.take(24)?;
         color_config(&mut bits, profile)?;
-        return Some(FrameHeader {
-            key_frame,
-            profile,
-            size: Some(bits.size()?),
-        });
+        return Some(FrameHeader { key_frame, profile, size: Some(bits.size()?) });
     }
     let intra_only = !shown && bits.flag()?;
     if !error_resilient {
@@ -109,27 +89,15 @@ fn vp9(data: &[u8]) -> Option<FrameHeader> {
             color_config(&mut bits, profile)?;
         }
         bits.take(8)?;
-        return Some(FrameHeader {
-            key_frame,
-            profile,
-            size: Some(bits.size()?),
-        });
+        return Some(FrameHeader { key_frame, profile, size: Some(bits.size()?) });
     }
     bits.take(8 + 3 * 4)?;
     for _ in 0..3 {
         if bits.flag()? {
-            return Some(FrameHeader {
-                key_frame,
-                profile,
-                size: None,
-            });
+            return Some(FrameHeader { key_frame, profile, size: None });
         }
     }
-    Some(FrameHeader {
-        key_frame,
-        profile,
-        size: Some(bits.size()?),
-    })
+    Some(FrameHeader { key_frame, profile, size: Some(bits.size()?) })
 }
 
 fn color_config(bits: &mut Bits<'_>, profile: u8) -> Option<()> {
@@ -165,10 +133,7 @@ pub(super) fn vp9_frames(data: &[u8]) -> Vec<&[u8]> {
     let sizes = &data[data.len() - index + 1..data.len() - 1];
     let mut parts = Vec::with_capacity(frames);
     for size in sizes.chunks_exact(bytes) {
-        let size = size
-            .iter()
-            .rev()
-            .fold(0usize, |sum, &byte| sum << 8 | usize::from(byte));
+        let size = size.iter().rev().fold(0usize, |sum, &byte| sum << 8 | usize::from(byte));
         let Some((part, after)) = rest.split_at_checked(size) else {
             return whole;
         };

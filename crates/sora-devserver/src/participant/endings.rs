@@ -36,9 +36,7 @@ impl Participant {
         }
         if let Some(mut websocket) = self.websocket.take() {
             websocket.close(code, reason).await;
-            let answered = async {
-                while let WebSocketEvent::Text(_) = websocket.next().await {}
-            };
+            let answered = async { while let WebSocketEvent::Text(_) = websocket.next().await {} };
             let _ = tokio::time::timeout(CLOSE_GRACE, answered).await;
         }
         self.driver.peer().close(Instant::now());

@@ -91,9 +91,9 @@ impl Participant {
             label: options.label.clone(),
             direction: Some(options.direction.clone()),
             compress: options.compress.unwrap_or(false),
-            header: options.wants_sender_connection_id().then(|| {
-                serde_json::json!([{ "type": "sender_connection_id", "length": sora_signaling::ids::ID_LEN }])
-            }),
+            header: options.wants_sender_connection_id().then(
+                || serde_json::json!([{ "type": "sender_connection_id", "length": sora_signaling::ids::ID_LEN }]),
+            ),
         });
         let video = connect.video.as_ref();
         Offer {
@@ -108,10 +108,11 @@ impl Participant {
             channel_id: Some(self.membership.channel_id.clone()),
             client_id: Some(self.member.client_id.clone()),
             bundle_id: Some(self.member.bundle_id.clone()),
-            mid: self.member.role.sends().then(|| OfferMid {
-                audio: mid("audio", self.member.audio),
-                video: mid("video", self.member.video),
-            }),
+            mid: self
+                .member
+                .role
+                .sends()
+                .then(|| OfferMid { audio: mid("audio", self.member.audio), video: mid("video", self.member.video) }),
             encodings: None,
             simulcast: Some(false),
             simulcast_multicodec: Some(false),

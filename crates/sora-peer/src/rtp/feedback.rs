@@ -25,7 +25,8 @@ impl<'a> Feedback<'a> {
     pub(crate) fn read(packet: &'a dyn Packet) -> Self {
         let any = packet.as_any();
         if let Some(nack) = any.downcast_ref::<TransportLayerNack>() {
-            let lost = nack.nacks.iter().flat_map(rtc_rtcp::transport_feedbacks::transport_layer_nack::NackPair::packet_list);
+            let lost =
+                nack.nacks.iter().flat_map(rtc_rtcp::transport_feedbacks::transport_layer_nack::NackPair::packet_list);
             return Self::Nack { ssrc: nack.media_ssrc, lost: lost.collect() };
         }
         if let Some(cc) = any.downcast_ref::<TransportLayerCc>() {

@@ -65,7 +65,14 @@ impl ReceiveStream {
     }
 
     /// Takes note of a packet and returns its unwrapped sequence number.
-    pub(crate) fn received(&mut self, now: Instant, sequence: u16, timestamp: u32, payload: usize, header: usize) -> u64 {
+    pub(crate) fn received(
+        &mut self,
+        now: Instant,
+        sequence: u16,
+        timestamp: u32,
+        payload: usize,
+        header: usize,
+    ) -> u64 {
         let sequence = self.unwrap(sequence);
         match self.highest {
             None => self.base = sequence,

@@ -30,7 +30,12 @@ impl NtpClock {
     }
 }
 
-pub(crate) fn sender_report(clock: NtpClock, now: Instant, stream: &SendStream, clock_rate: u32) -> Option<Box<dyn Packet>> {
+pub(crate) fn sender_report(
+    clock: NtpClock,
+    now: Instant,
+    stream: &SendStream,
+    clock_rate: u32,
+) -> Option<Box<dyn Packet>> {
     let (timestamp, at) = stream.last_timestamp?;
     let elapsed = now.saturating_duration_since(at).as_secs_f64() * f64::from(clock_rate);
     Some(Box::new(SenderReport {

@@ -125,7 +125,12 @@ impl SendStream {
     }
 
     /// The packet to send for a NACK: over RTX if negotiated (RFC 4588), else the same packet again.
-    pub(crate) fn resend(&mut self, now: Instant, sequence: u16, rtx_payload_type: Option<u8>) -> Option<(Header, Bytes)> {
+    pub(crate) fn resend(
+        &mut self,
+        now: Instant,
+        sequence: u16,
+        rtx_payload_type: Option<u8>,
+    ) -> Option<(Header, Bytes)> {
         let sent = self.history.iter_mut().rev().find(|sent| sent.sequence == sequence)?;
         if sent.resent_at.is_some_and(|at| now.saturating_duration_since(at) < RESEND_INTERVAL) {
             return None;

@@ -86,9 +86,8 @@ impl RtpSession {
 
     /// Replaces the routing table after a negotiation.
     pub(crate) fn set_routes(&mut self, routes: Vec<MediaRoute>) {
-        self.receive_streams.retain(|_, stream| {
-            routes.iter().any(|route| route.transceiver == stream.transceiver && route.receives)
-        });
+        self.receive_streams
+            .retain(|_, stream| routes.iter().any(|route| route.transceiver == stream.transceiver && route.receives));
         let streams = &self.receive_streams;
         self.rtx.retain(|_, media| streams.contains_key(media));
         for route in &routes {
@@ -129,7 +128,14 @@ impl RtpSession {
     }
 
     /// Adds the extensions, encrypts and queues. Returns the header as sent and the plain packet's size.
-    fn transmit(&mut self, now: Instant, index: usize, mut header: Header, payload: &Bytes, repair: bool) -> (Header, usize) {
+    fn transmit(
+        &mut self,
+        now: Instant,
+        index: usize,
+        mut header: Header,
+        payload: &Bytes,
+        repair: bool,
+    ) -> (Header, usize) {
         let (transceiver, stream) = &self.send_streams[index];
         let (mid, transport_cc) = self.route(*transceiver).map_or((None, false), |route| {
             let cc = route.codecs.iter().any(|codec| codec.has_feedback("transport-cc"));
@@ -181,9 +187,9 @@ impl RtpSession {
         self.send_streams[index].1.nack_count += 1;
         for sequence in lost {
             let (transceiver, stream) = &self.send_streams[index];
-            let rtx = stream.payload_type_of(*sequence).and_then(|pt| {
-                self.route(*transceiver)?.codecs.iter().find(|codec| codec.payload_type == pt)?.rtx
-            });
+            let rtx = stream
+                .payload_type_of(*sequence)
+                .and_then(|pt| self.route(*transceiver)?.codecs.iter().find(|codec| codec.payload_type == pt)?.rtx);
             if let Some((header, payload)) = self.send_streams[index].1.resend(now, *sequence, rtx) {
                 self.transmit(now, index, header, &payload, true);
             }
@@ -262,7 +268,16 @@ impl RtpSession {
         if !self.receive_streams.contains_key(&header.ssrc) && !self.bind(&header) {
             return;
         }
-        self.deliver(now, header.ssrc, &header, header.sequence_number, header.payload_type, payload, header_len, false);
+        self.deliver(
+            now,
+            header.ssrc,
+            &header,
+            header.sequence_number,
+            header.payload_type,
+            payload,
+            header_len,
+            false,
+        );
     }
 
     #[expect(clippy::too_many_arguments, reason = "one packet's fields, original or repaired")]
@@ -345,7 +360,11 @@ impl RtpSession {
         let carries = |route: &&MediaRoute| {
             route.receives
                 && route.codecs.iter().any(|codec| {
-                    if repair { codec.rtx == Some(header.payload_type) } else { codec.payload_type == header.payload_type }
+                    if repair {
+                        codec.rtx == Some(header.payload_type)
+                    } else {
+                        codec.payload_type == header.payload_type
+                    }
                 })
         };
         if let Some(mid) = extensions::text(header, self.extensions.mid) {
@@ -379,7 +398,8 @@ impl RtpSession {
 
     fn handle_rtcp(&mut self, now: Instant, data: &[u8]) {
         let Some(srtp) = &mut self.srtp else { return };
-        let packets = match srtp.remote.decrypt_rtcp(data).and_then(|mut plain| rtc_rtcp::packet::unmarshal(&mut plain)) {
+        let packets = match srtp.remote.decrypt_rtcp(data).and_then(|mut plain| rtc_rtcp::packet::unmarshal(&mut plain))
+        {
             Ok(packets) => packets,
             Err(error) => {
                 tracing::trace!(%error, "SRTCP packet dropped");

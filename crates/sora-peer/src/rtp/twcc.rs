@@ -61,7 +61,8 @@ impl TwccRecorder {
         }
         let (&first_arrived, &first_at) = self.arrivals.first_key_value()?;
         // Everything between the last feedback and this one counts as missing, unless the jump is absurd.
-        let base = self.next.filter(|next| first_arrived - next < MAX_PACKETS_PER_FEEDBACK / 2).unwrap_or(first_arrived);
+        let base =
+            self.next.filter(|next| first_arrived - next < MAX_PACKETS_PER_FEEDBACK / 2).unwrap_or(first_arrived);
         let reference = first_at / 64_000;
         let mut last_us = reference * 64_000;
         let mut symbols = Vec::new();
@@ -199,8 +200,7 @@ mod tests {
         let feedback = recorder.feedback(start + FEEDBACK_INTERVAL, 1).expect("due after the interval");
         assert_eq!(feedback.base_sequence_number, 5);
         assert_eq!(feedback.packet_status_count, 5);
-        let arrived: Vec<(u16, bool)> =
-            acknowledgements(&feedback).map(|a| (a.sequence_number, a.arrived)).collect();
+        let arrived: Vec<(u16, bool)> = acknowledgements(&feedback).map(|a| (a.sequence_number, a.arrived)).collect();
         assert_eq!(arrived, vec![(5, true), (6, true), (7, false), (8, false), (9, true)]);
         assert!(recorder.poll_timeout().is_none());
     }

@@ -51,9 +51,7 @@ impl Codec {
             clock_rate: 90_000,
             channels: None,
             fmtp: fmtp.to_owned(),
-            rtcp_fb: ["goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"]
-                .map(str::to_owned)
-                .to_vec(),
+            rtcp_fb: ["goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"].map(str::to_owned).to_vec(),
             rtx: Some(payload_type + 1),
         }
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::DataChannelOptions;
+use crate::redacted::hidden;
 
 /// What a participant does in its channel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -79,6 +80,8 @@ pub struct VideoOptions {
     pub av1_params: Option<Value>,
     /// `{"profile_level_id": "42e01f"}`
     pub h264_params: Option<Value>,
+    /// `{"level_id": 93}`
+    pub h265_params: Option<Value>,
 }
 
 /// The `audio` object; written as plain `true` if nothing is set.
@@ -151,7 +154,8 @@ impl fmt::Debug for Connect {
             .field("role", &self.role)
             .field("channel_id", &self.channel_id)
             .field("client_id", &self.client_id)
-            .field("metadata", &self.metadata.as_ref().map(|_| "***"))
+            .field("metadata", &hidden(self.metadata.as_ref()))
+            .field("signaling_notify_metadata", &hidden(self.signaling_notify_metadata.as_ref()))
             .finish_non_exhaustive()
     }
 }
@@ -191,6 +195,34 @@ impl Writer {
     fn or_true(self) -> Value {
         if self.0.is_empty() { Value::Bool(true) } else { Value::Object(self.0) }
     }
+}
+
+/// A string, or nothing if absent or null.
+fn text(object: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
+    match object.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(format!("expected a string in {key:?}")),
+    }
+}
+
+fn flag(object: &Map<String, Value>, key: &str) -> Result<Option<bool>, String> {
+    match object.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(_) => Err(format!("expected a boolean in {key:?}")),
+    }
+}
+
+fn number(object: &Map<String, Value>, key: &str) -> Result<Option<i64>, String> {
+    match object.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_i64().map(Some).ok_or_else(|| format!("expected an integer in {key:?}")),
+    }
+}
+
+fn json(object: &Map<String, Value>, key: &str) -> Option<Value> {
+    object.get(key).filter(|value| !value.is_null()).cloned()
 }
 
 impl Connect {
@@ -233,17 +265,9 @@ impl Connect {
 
     /// Reads a `connect` message (server side).
     pub(super) fn from_object(object: &Map<String, Value>) -> Result<Self, String> {
-        let text = |key: &str| match object.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(format!("expected a string in {key:?}")),
-        };
-        let flag = |key: &str| match object.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(*flag)),
-            Some(_) => Err(format!("expected a boolean in {key:?}")),
-        };
-        let json = |key: &str| object.get(key).filter(|value| !value.is_null()).cloned();
+        let text = |key| text(object, key);
+        let flag = |key| flag(object, key);
+        let json = |key| json(object, key);
         let data_channels = match object.get("data_channels") {
             None | Some(Value::Null) => Vec::new(),
             Some(value) => serde_json::from_value(value.clone()).map_err(|error| format!("data_channels: {error}"))?,
@@ -260,7 +284,7 @@ impl Connect {
             simulcast_rid: text("simulcast_rid")?,
             simulcast_request_rid: text("simulcast_request_rid")?,
             spotlight: flag("spotlight")?,
-            spotlight_number: object.get("spotlight_number").and_then(Value::as_i64),
+            spotlight_number: number(object, "spotlight_number")?,
             spotlight_focus_rid: text("spotlight_focus_rid")?,
             spotlight_unfocus_rid: text("spotlight_unfocus_rid")?,
             metadata: json("metadata"),
@@ -285,6 +309,7 @@ impl VideoOptions {
         out.json("vp9_params", self.vp9_params.as_ref());
         out.json("av1_params", self.av1_params.as_ref());
         out.json("h264_params", self.h264_params.as_ref());
+        out.json("h265_params", self.h265_params.as_ref());
         out.or_true()
     }
 
@@ -294,11 +319,12 @@ impl VideoOptions {
             Some(Value::Bool(false)) => Ok(None),
             None | Some(Value::Null | Value::Bool(true)) => Ok(Some(Self::default())),
             Some(Value::Object(video)) => Ok(Some(Self {
-                codec_type: video.get("codec_type").and_then(Value::as_str).map(str::to_owned),
-                bit_rate: video.get("bit_rate").and_then(Value::as_i64),
-                vp9_params: video.get("vp9_params").cloned(),
-                av1_params: video.get("av1_params").cloned(),
-                h264_params: video.get("h264_params").cloned(),
+                codec_type: text(video, "codec_type")?,
+                bit_rate: number(video, "bit_rate")?,
+                vp9_params: json(video, "vp9_params"),
+                av1_params: json(video, "av1_params"),
+                h264_params: json(video, "h264_params"),
+                h265_params: json(video, "h265_params"),
             })),
             Some(_) => Err("expected a boolean or an object in \"video\"".to_owned()),
         }
@@ -319,9 +345,9 @@ impl AudioOptions {
             Some(Value::Bool(false)) => Ok(None),
             None | Some(Value::Null | Value::Bool(true)) => Ok(Some(Self::default())),
             Some(Value::Object(audio)) => Ok(Some(Self {
-                codec_type: audio.get("codec_type").and_then(Value::as_str).map(str::to_owned),
-                bit_rate: audio.get("bit_rate").and_then(Value::as_i64),
-                opus_params: audio.get("opus_params").cloned(),
+                codec_type: text(audio, "codec_type")?,
+                bit_rate: number(audio, "bit_rate")?,
+                opus_params: json(audio, "opus_params"),
             })),
             Some(_) => Err("expected a boolean or an object in \"audio\"".to_owned()),
         }

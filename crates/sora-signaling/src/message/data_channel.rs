@@ -67,7 +67,9 @@ impl DataChannelOptions {
 /// Messaging labels are `#`, a letter or digit, and 1 to 30 letters, digits or hyphens.
 #[must_use]
 pub fn is_valid_label(label: &str) -> bool {
-    let Some(name) = label.strip_prefix('#') else { return false };
+    let Some(name) = label.strip_prefix('#') else {
+        return false;
+    };
     let mut bytes = name.bytes();
     (2..=31).contains(&name.len())
         && bytes.next().is_some_and(|b| b.is_ascii_alphanumeric())

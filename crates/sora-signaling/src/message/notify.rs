@@ -1,19 +1,24 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::lenient;
+use crate::redacted::hidden;
+
 /// What every notification has; the rest is kept as text.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct NotifyHead {
-    /// Such as `connection.created`.
-    #[serde(default)]
+    /// Such as `connection.created`; empty if the server said none.
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub event_type: String,
     /// Whom it is about.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::optional")]
     pub connection_id: Option<String>,
 }
 
 /// A participant that was there before.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Participant {
     /// Client id.
     pub client_id: String,
@@ -21,13 +26,23 @@ pub struct Participant {
     pub bundle_id: String,
     /// Connection id.
     pub connection_id: String,
-    /// What it wants others to know.
+    /// What it wants others to know. Never shown in `Debug`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
 }
 
+impl fmt::Debug for Participant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Participant")
+            .field("client_id", &self.client_id)
+            .field("connection_id", &self.connection_id)
+            .field("metadata", &hidden(self.metadata.as_ref()))
+            .finish_non_exhaustive()
+    }
+}
+
 /// `connection.created`; without `data` for the others.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct ConnectionCreated {
     /// `notify`
     #[serde(rename = "type")]
@@ -68,6 +83,17 @@ pub struct ConnectionCreated {
     /// Who was there before; only in the newcomer's own copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Vec<Participant>>,
+}
+
+impl fmt::Debug for ConnectionCreated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionCreated")
+            .field("event_type", &self.event_type)
+            .field("connection_id", &self.connection_id)
+            .field("metadata", &hidden(self.metadata.as_ref()))
+            .field("data", &self.data)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `connection.destroyed` has the same members.

@@ -5,16 +5,23 @@
 
 mod channels;
 mod endings;
+mod event;
 mod receive;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::ErrorCode;
-use crate::message::{Connect, Offer};
+
+use crate::message::Connect;
 use channels::Channels;
+pub use event::{Action, Event, Signal};
+
+/// The largest application message, before and after compression.
+pub const MAX_MESSAGE: usize = 262_144;
 
 /// What a session is made from.
 #[derive(Debug, Clone)]
@@ -45,15 +52,6 @@ impl SessionConfig {
     }
 }
 
-/// What a signaling message travelled on, and which way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signal {
-    /// True for a data channel, false for the WebSocket.
-    pub data_channel: bool,
-    /// True if this side sent it.
-    pub sent: bool,
-}
-
 /// How a WebSocket broke without a close frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebSocketFailure {
@@ -75,85 +73,6 @@ impl WebSocketFailure {
     }
 }
 
-/// What the application is told.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// The offer was applied; the text is the whole message.
-    SetOffer(String),
-    /// A notification, verbatim.
-    Notify(String),
-    /// A push, verbatim.
-    Push(String),
-    /// A message on a `#` channel.
-    Message {
-        /// The channel.
-        label: String,
-        /// The message, inflated.
-        data: Vec<u8>,
-    },
-    /// A message on the rpc channel.
-    Rpc(Vec<u8>),
-    /// A channel of the offer is open.
-    DataChannel(String),
-    /// Signaling moved to data channels, verbatim.
-    Switched(String),
-    /// The WebSocket is gone.
-    WsClose {
-        /// Close code; 0 without a close frame.
-        code: u16,
-        /// Close reason.
-        reason: String,
-    },
-    /// A signaling message was sent or received.
-    SignalingMessage {
-        /// Where and which way.
-        signal: Signal,
-        /// Its type.
-        message_type: String,
-        /// Its text.
-        text: String,
-    },
-    /// Something the server did wrong that is survived.
-    Warning(String),
-    /// The end.
-    Disconnected {
-        /// How.
-        code: ErrorCode,
-        /// In words.
-        message: String,
-    },
-}
-
-/// What the driver has to do.
-#[derive(Debug, Clone)]
-pub enum Action {
-    /// Connect to a URL (after a redirect), then call `websocket_opened`.
-    ConnectWebSocket(String),
-    /// Send a text message.
-    SendWebSocket(String),
-    /// Drop the WebSocket: close frame 1000, then TCP, without waiting.
-    DropWebSocket,
-    /// Apply the offer, then call `offer_applied` and `answer_created`, or `offer_failed`.
-    SetOffer(Box<Offer>),
-    /// Apply a later offer, then call `answer_created` or `offer_failed`.
-    SetReOffer(String),
-    /// Send on a data channel.
-    SendDataChannel {
-        /// The channel.
-        label: String,
-        /// The message as it goes out.
-        data: Vec<u8>,
-        /// As text.
-        text: bool,
-    },
-    /// Collect statistics, then call `stats_collected`.
-    CollectStats,
-    /// Close the peer connection.
-    ClosePeer,
-    /// Tell the application.
-    Event(Event),
-}
-
 /// Why a message was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -163,6 +82,9 @@ pub enum SendError {
     /// The channel is not open.
     #[error("the data channel is not open")]
     NotOpen,
+    /// The message is longer than [`MAX_MESSAGE`], before or after compression.
+    #[error("expected a message of up to {MAX_MESSAGE} bytes, got {0}")]
+    TooLarge(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +117,6 @@ enum StatsRequest {
 }
 
 /// The state machine.
-#[derive(Debug)]
 pub struct ClientSession {
     config: SessionConfig,
     phase: Phase,
@@ -205,10 +126,34 @@ pub struct ClientSession {
     channels: Channels,
     offer_text: String,
     offer_in_progress: Option<OfferKind>,
+    /// Later offers that came while one was being applied, oldest first.
+    waiting_offers: VecDeque<(OfferKind, String)>,
+    /// What the session will end as, whatever the goodbye that is under way comes to.
+    forced: Option<(ErrorCode, String)>,
     server_close: Option<(u16, String)>,
+    /// The signaling channel closed although nobody had said goodbye.
+    signaling_lost: bool,
+    redirects: u32,
+    warnings: u64,
     stats_requests: VecDeque<StatsRequest>,
     deadline: Option<Instant>,
+    /// A time limit that starts at the next call of `handle_timeout`, which is asked for at once: for inputs that do
+    /// not come with the time.
+    delay: Option<Duration>,
+    /// The latest time that was told.
+    now: Option<Instant>,
     actions: VecDeque<Action>,
+}
+
+impl fmt::Debug for ClientSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSession")
+            .field("phase", &self.phase)
+            .field("websocket", &self.websocket)
+            .field("switched", &self.switched)
+            .field("actions", &self.actions.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl ClientSession {
@@ -224,9 +169,16 @@ impl ClientSession {
             channels: Channels::default(),
             offer_text: String::new(),
             offer_in_progress: None,
+            waiting_offers: VecDeque::new(),
+            forced: None,
             server_close: None,
+            signaling_lost: false,
+            redirects: 0,
+            warnings: 0,
             stats_requests: VecDeque::new(),
             deadline: None,
+            delay: None,
+            now: None,
             actions: VecDeque::new(),
         }
     }
@@ -234,6 +186,7 @@ impl ClientSession {
     /// Starts: the driver connects the signaling URLs and reports back.
     pub fn start(&mut self, now: Instant) {
         if self.phase == Phase::Init {
+            self.now = Some(now);
             self.phase = Phase::Connecting;
             self.deadline = Some(now + self.config.websocket_connection_timeout);
         }
@@ -253,7 +206,17 @@ impl ClientSession {
     /// When [`Self::handle_timeout`] wants to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline
+        match self.delay {
+            // In the past by now: the limit starts when the driver says what time it is.
+            Some(_) => self.now,
+            None => self.deadline,
+        }
+    }
+
+    /// How many [`Event::Warning`] there have been.
+    #[must_use]
+    pub fn warnings(&self) -> u64 {
+        self.warnings
     }
 
     /// The WebSocket is open, the first one or the one after a redirect.
@@ -261,6 +224,7 @@ impl ClientSession {
         if self.phase != Phase::Connecting {
             return;
         }
+        self.now = Some(now);
         self.websocket = true;
         self.phase = Phase::AwaitingOffer;
         self.deadline = Some(now + self.config.connect_timeout);
@@ -278,7 +242,9 @@ impl ClientSession {
 
     /// The answer to the offer being applied.
     pub fn answer_created(&mut self, sdp: &str) {
-        let Some(kind) = self.offer_in_progress.take() else { return };
+        let Some(kind) = self.offer_in_progress.take() else {
+            return;
+        };
         let (message_type, by_data_channel) = match kind {
             OfferKind::Offer => ("answer", false),
             OfferKind::Update => ("update", false),
@@ -290,6 +256,7 @@ impl ClientSession {
         } else {
             self.send_websocket(message_type, text);
         }
+        self.next_re_offer();
     }
 
     /// A local ICE candidate, as a candidate line.
@@ -305,7 +272,7 @@ impl ClientSession {
     /// ICE and DTLS are up.
     pub fn peer_connected(&mut self) {
         self.peer_connected = true;
-        if self.phase == Phase::Connected {
+        if self.phase == Phase::Connected && !self.signaling_lost {
             self.deadline = None;
         }
     }
@@ -315,7 +282,7 @@ impl ClientSession {
         match self.stats_requests.pop_front() {
             Some(StatsRequest::Pong) if self.websocket => {
                 let text = serde_json::json!({ "type": "pong", "stats": reports }).to_string();
-                self.actions.push_back(Action::SendWebSocket(text));
+                self.push(Action::SendWebSocket(text));
             }
             Some(StatsRequest::DataChannel) => {
                 let text = serde_json::json!({ "type": "stats", "reports": reports }).to_string();
@@ -328,30 +295,55 @@ impl ClientSession {
     /// Encodes an application message for a channel, for the driver to send at once.
     ///
     /// # Errors
-    /// [`SendError`] if the label is reserved or the channel not open.
+    /// [`SendError`] if the label is reserved, the channel not open or the message longer than [`MAX_MESSAGE`].
     pub fn encode_message(&self, label: &str, data: &[u8]) -> Result<Vec<u8>, SendError> {
         if !label.starts_with('#') {
             return Err(SendError::ReservedLabel);
         }
-        if !self.channels.is_open(label) || matches!(self.phase, Phase::Closed | Phase::Closing(_)) {
+        if !self.channels.is_open(label) || self.phase != Phase::Connected {
             return Err(SendError::NotOpen);
         }
-        Ok(if self.channels.compresses(label) { crate::deflate(data) } else { data.to_vec() })
+        if data.len() > MAX_MESSAGE {
+            return Err(SendError::TooLarge(data.len()));
+        }
+        let encoded = if self.channels.compresses(label) { crate::deflate(data) } else { data.to_vec() };
+        if encoded.len() > MAX_MESSAGE {
+            return Err(SendError::TooLarge(encoded.len()));
+        }
+        Ok(encoded)
     }
 
     fn signaling_on_data_channel(&self) -> bool {
         self.switched && self.channels.is_open("signaling")
     }
 
+    /// Nothing follows the end.
+    fn push(&mut self, action: Action) {
+        if self.phase != Phase::Closed {
+            self.actions.push_back(action);
+        }
+    }
+
     fn event(&mut self, event: Event) {
-        self.actions.push_back(Action::Event(event));
+        self.push(Action::Event(event));
+    }
+
+    fn warn(&mut self, text: String) {
+        self.warnings = self.warnings.saturating_add(1);
+        self.event(Event::Warning(text));
+    }
+
+    /// Starts a time limit at the next call of `handle_timeout`.
+    fn start_limit(&mut self, limit: Duration) {
+        self.deadline = None;
+        self.delay = Some(limit);
     }
 
     fn send_websocket(&mut self, message_type: &str, text: String) {
         if !self.websocket {
             return;
         }
-        self.actions.push_back(Action::SendWebSocket(text.clone()));
+        self.push(Action::SendWebSocket(text.clone()));
         self.signaling_message(Signal { data_channel: false, sent: true }, message_type, text);
     }
 
@@ -366,7 +358,7 @@ impl ClientSession {
             return;
         }
         let data = if self.channels.compresses(label) { crate::deflate(data) } else { data.to_vec() };
-        self.actions.push_back(Action::SendDataChannel { label: label.to_owned(), data, text: false });
+        self.push(Action::SendDataChannel { label: label.to_owned(), data, text: false });
     }
 
     fn signaling_message(&mut self, signal: Signal, message_type: &str, text: String) {

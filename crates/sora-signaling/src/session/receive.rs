@@ -6,6 +6,10 @@ use super::{Action, ClientSession, Event, OfferKind, Phase, Signal, StatsRequest
 use crate::ErrorCode;
 use crate::message::{MessageError, ServerMessage};
 
+/// Redirects in a row that are followed.
+const MAX_REDIRECTS: u32 = 10;
+/// Later offers that may wait while one is being applied; more are dropped.
+const MAX_WAITING_OFFERS: usize = 16;
 const WEBSOCKET: Signal = Signal { data_channel: false, sent: false };
 const DATA_CHANNEL: Signal = Signal { data_channel: true, sent: false };
 
@@ -15,13 +19,17 @@ impl ClientSession {
         if !self.websocket {
             return;
         }
+        self.now = Some(now);
         let message = match ServerMessage::parse(text) {
             Ok(message) => message,
-            Err(error @ MessageError::Field { .. }) if self.phase == Phase::AwaitingOffer => {
+            Err(MessageError::Field { message_type, reason })
+                if self.phase == Phase::AwaitingOffer && matches!(message_type.as_str(), "offer" | "redirect") =>
+            {
                 // An offer that cannot be read will not get better by waiting.
+                let error = MessageError::Field { message_type, reason };
                 return self.end(ErrorCode::InternalError, format!("Invalid message from the server: {error}"));
             }
-            Err(error) => return self.event(Event::Warning(format!("message from the server ignored: {error}"))),
+            Err(error) => return self.warn(format!("message from the server ignored: {error}")),
         };
         match (self.phase, message) {
             (Phase::AwaitingOffer, ServerMessage::Redirect { location }) => self.redirect(now, location, text),
@@ -31,10 +39,15 @@ impl ClientSession {
                 text.clone_into(&mut self.offer_text);
                 self.channels.set_offered(offer.data_channels.as_deref().unwrap_or_default());
                 self.offer_in_progress = Some(OfferKind::Offer);
-                self.actions.push_back(Action::SetOffer(offer));
+                self.push(Action::SetOffer(offer));
             }
             // Before the offer everything else is dropped.
-            (Phase::Connected | Phase::Closing(_), message) => self.websocket_message(message, text),
+            (Phase::Connected, message) => self.websocket_message(message, text),
+            // After goodbye nothing changes the transports any more.
+            (
+                Phase::Closing(_),
+                message @ (ServerMessage::Ping { .. } | ServerMessage::Notify { .. } | ServerMessage::Push { .. }),
+            ) => self.websocket_message(message, text),
             _ => {}
         }
     }
@@ -45,16 +58,20 @@ impl ClientSession {
         if !(location.starts_with("ws://") || location.starts_with("wss://")) {
             return self.end(ErrorCode::InvalidParameter, format!("Invalid URL: url={location}"));
         }
+        self.redirects += 1;
+        if self.redirects > MAX_REDIRECTS {
+            return self.end(ErrorCode::InternalError, format!("Redirected more than {MAX_REDIRECTS} times"));
+        }
         self.config.connect.redirect = true;
         self.phase = Phase::Connecting;
         self.deadline = Some(now + self.config.websocket_connection_timeout);
-        self.actions.push_back(Action::ConnectWebSocket(location));
+        self.push(Action::ConnectWebSocket(location));
     }
 
     /// The client lets go of the WebSocket itself; the application hears of it as 1000 SELF-CLOSED.
     fn drop_websocket(&mut self) {
         if std::mem::take(&mut self.websocket) {
-            self.actions.push_back(Action::DropWebSocket);
+            self.push(Action::DropWebSocket);
             self.event(Event::WsClose { code: 1000, reason: "SELF-CLOSED".to_owned() });
         }
     }
@@ -77,19 +94,19 @@ impl ClientSession {
                 }
             }
             ServerMessage::Ping { stats: false } => {
-                self.actions.push_back(Action::SendWebSocket("{\"type\":\"pong\"}".to_owned()));
+                self.push(Action::SendWebSocket("{\"type\":\"pong\"}".to_owned()));
             }
             ServerMessage::Ping { stats: true } => {
                 let on_channel = self.switched && self.channels.is_open("stats");
                 self.request_stats(if on_channel { StatsRequest::DataChannel } else { StatsRequest::Pong });
             }
-            ServerMessage::Notify(_) => self.event(Event::Notify(text.to_owned())),
-            ServerMessage::Push => self.event(Event::Push(text.to_owned())),
+            ServerMessage::Notify { .. } => self.event(Event::Notify(text.to_owned())),
+            ServerMessage::Push { .. } => self.event(Event::Push(text.to_owned())),
             ServerMessage::Close { .. }
             | ServerMessage::ReqStats
             | ServerMessage::Redirect { .. }
             | ServerMessage::Offer(_)
-            | ServerMessage::Unknown(_) => {}
+            | ServerMessage::Unknown { .. } => {}
         }
     }
 
@@ -97,16 +114,25 @@ impl ClientSession {
         // A server that asks faster than it is answered is answered once.
         if self.stats_requests.len() < 4 {
             self.stats_requests.push_back(request);
-            self.actions.push_back(Action::CollectStats);
+            self.push(Action::CollectStats);
         }
     }
 
     fn re_offer(&mut self, kind: OfferKind, sdp: String) {
-        if self.offer_in_progress.is_some() {
-            return self.event(Event::Warning("a re-offer came while another was being applied; ignored".to_owned()));
+        if self.offer_in_progress.is_none() {
+            self.offer_in_progress = Some(kind);
+            self.push(Action::SetReOffer(sdp));
+        } else if self.waiting_offers.len() < MAX_WAITING_OFFERS {
+            self.waiting_offers.push_back((kind, sdp));
+        } else {
+            self.warn(format!("re-offer dropped: {MAX_WAITING_OFFERS} are waiting"));
         }
-        self.offer_in_progress = Some(kind);
-        self.actions.push_back(Action::SetReOffer(sdp));
+    }
+
+    pub(super) fn next_re_offer(&mut self) {
+        if let Some((kind, sdp)) = self.waiting_offers.pop_front() {
+            self.re_offer(kind, sdp);
+        }
     }
 
     /// A data channel is open.
@@ -118,7 +144,10 @@ impl ClientSession {
 
     /// A data channel closed.
     pub fn data_channel_closed(&mut self, label: &str) {
-        if self.channels.closed(label) {
+        let last = self.channels.closed(label);
+        if self.phase == Phase::Connected && self.switched && (label == "signaling" || last) {
+            self.signaling_channel_lost();
+        } else if last {
             self.all_channels_closed();
         }
     }
@@ -128,6 +157,7 @@ impl ClientSession {
         if matches!(self.phase, Phase::Closed | Phase::Init) {
             return;
         }
+        self.now = Some(now);
         let inflated;
         let data = if self.channels.compresses(label) {
             match crate::inflate(data) {
@@ -135,7 +165,7 @@ impl ClientSession {
                     inflated = message;
                     &inflated[..]
                 }
-                Err(error) => return self.event(Event::Warning(format!("message on {label:?} dropped: {error}"))),
+                Err(error) => return self.warn(format!("message on {label:?} dropped: {error}")),
             }
         } else {
             data
@@ -147,7 +177,7 @@ impl ClientSession {
             return self.event(Event::Rpc(data.to_vec()));
         }
         let Ok(text) = std::str::from_utf8(data) else {
-            return self.event(Event::Warning(format!("message on {label:?} dropped: not UTF-8")));
+            return self.warn(format!("message on {label:?} dropped: not UTF-8"));
         };
         match label {
             "notify" => self.event(Event::Notify(text.to_owned())),
@@ -163,19 +193,14 @@ impl ClientSession {
     fn signaling_channel_message(&mut self, now: Instant, text: &str) {
         let message = match ServerMessage::parse(text) {
             Ok(message) => message,
-            Err(error) => return self.event(Event::Warning(format!("message on \"signaling\" dropped: {error}"))),
+            Err(error) => return self.warn(format!("message on \"signaling\" dropped: {error}")),
         };
-        let mut told = |message_type: &str| self.signaling_message(DATA_CHANNEL, message_type, text.to_owned());
+        self.signaling_message(DATA_CHANNEL, message.message_type(), text.to_owned());
         match message {
-            ServerMessage::ReOffer { sdp } => {
-                told("re-offer");
+            ServerMessage::ReOffer { sdp } if self.phase == Phase::Connected => {
                 self.re_offer(OfferKind::ReOffer { data_channel: true }, sdp);
             }
-            ServerMessage::Close { code, reason } => {
-                told("close");
-                self.closed_by_server(now, code, reason);
-            }
-            ServerMessage::Unknown(kind) => told(&kind),
+            ServerMessage::Close { code, reason } => self.closed_by_server(now, code, reason),
             _ => {}
         }
     }

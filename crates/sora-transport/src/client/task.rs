@@ -229,11 +229,9 @@ impl Task {
             supports: self.options.supports,
         };
         let addresses = local_addresses(self.loopback);
-        let driver = PeerConnection::new(Instant::now(), config)
-            .map_err(|error| error.to_string())
-            .and_then(|peer| {
-                PeerDriver::bind(peer, &addresses, &UdpPorts::default()).map_err(|error| error.to_string())
-            });
+        let driver = PeerConnection::new(Instant::now(), config).map_err(|error| error.to_string()).and_then(|peer| {
+            PeerDriver::bind(peer, &addresses, &UdpPorts::default()).map_err(|error| error.to_string())
+        });
         match driver {
             Ok(driver) => self.driver = Some(driver),
             Err(error) => return self.session.offer_failed(false, &error),

@@ -1,0 +1,276 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use sora_codec::{BufferPool, CodecError, CodecRegistry, VideoCodecType, VideoDecoder};
+use sora_rtp::{AssembledFrame, AssemblerEvent, AssemblerLimits, FrameAssembler, RtpPacket};
+
+use crate::VideoFrame;
+use crate::queue::{Popped, Queue};
+use crate::track::Track;
+
+/// Half a second of a large video.
+const PACKET_QUEUE: usize = 512;
+/// The peer's encoder needs a moment to answer a request before it makes sense to repeat it.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Counters of a [`VideoReceiver`].
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct VideoReceiverStats {
+    /// Whole pictures put together.
+    pub frames_received: u64,
+    /// Pictures decoded.
+    pub frames_decoded: u64,
+    /// Of these, key frames.
+    pub key_frames_decoded: u64,
+    /// Pictures that could not be decoded or were not wanted.
+    pub frames_dropped: u64,
+    /// Packets dropped because the decoder did not keep up.
+    pub packets_dropped: u64,
+    /// Seconds spent decoding.
+    pub total_decode_time: f64,
+    /// Width of the last picture.
+    pub width: u32,
+    /// Height of the last picture.
+    pub height: u32,
+    /// Name of the decoder.
+    pub decoder: &'static str,
+}
+
+struct Shared {
+    queue: Queue<RtpPacket>,
+    overflowed: AtomicBool,
+    wanted: AtomicBool,
+    packets_dropped: AtomicU64,
+    stats: Mutex<VideoReceiverStats>,
+    request_key_frame: Box<dyn Fn() + Send + Sync>,
+}
+
+/// Turns a received track's packets into pictures, on a thread of its own, while somebody wants them.
+pub struct VideoReceiver {
+    shared: Arc<Shared>,
+    track: Track,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for VideoReceiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VideoReceiver").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl VideoReceiver {
+    /// Starts. `codecs` maps payload types to codecs; `request_key_frame` asks the sender for one and must not block.
+    ///
+    /// # Errors
+    /// [`CodecError`] if no thread can be started.
+    pub fn start(
+        track: &Track,
+        registry: Arc<CodecRegistry>,
+        codecs: HashMap<u8, VideoCodecType>,
+        request_key_frame: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, CodecError> {
+        let shared = Arc::new(Shared {
+            queue: Queue::new(PACKET_QUEUE),
+            overflowed: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
+            packets_dropped: AtomicU64::new(0),
+            stats: Mutex::new(VideoReceiverStats::default()),
+            request_key_frame: Box::new(request_key_frame),
+        });
+        let worker = Worker {
+            shared: shared.clone(),
+            track: track.clone(),
+            registry,
+            codecs,
+            current: None,
+            black: BufferPool::default(),
+            asked: None,
+            first_timestamp: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("sora-decode".to_owned())
+            .spawn(move || worker.run())
+            .map_err(|error| CodecError::Argument(format!("no thread for the decoder: {error}")))?;
+        let weak = Arc::downgrade(&shared);
+        track.watch_first_consumer(Some(Box::new(move || {
+            if let Some(shared) = weak.upgrade() {
+                shared.wanted.store(true, Ordering::Relaxed);
+                (shared.request_key_frame)();
+            }
+        })));
+        if track.has_consumers() {
+            shared.wanted.store(true, Ordering::Relaxed);
+        }
+        Ok(Self { shared, track: track.clone(), thread: Some(thread) })
+    }
+
+    /// Takes a packet. Never blocks: if the decoder does not keep up, the oldest packets go and a key frame is asked
+    /// for.
+    pub fn push(&self, packet: RtpPacket) {
+        if self.shared.queue.push(packet) {
+            self.shared.packets_dropped.fetch_add(1, Ordering::Relaxed);
+            self.shared.overflowed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> VideoReceiverStats {
+        let stats = *self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        VideoReceiverStats { packets_dropped: self.shared.packets_dropped.load(Ordering::Relaxed), ..stats }
+    }
+}
+
+impl Drop for VideoReceiver {
+    fn drop(&mut self) {
+        self.track.watch_first_consumer(None);
+        self.shared.queue.close();
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // At most the picture being decoded is waited for.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Current {
+    payload_type: u8,
+    assembler: FrameAssembler,
+    decoder: Option<Box<dyn VideoDecoder>>,
+    codec: VideoCodecType,
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    track: Track,
+    registry: Arc<CodecRegistry>,
+    codecs: HashMap<u8, VideoCodecType>,
+    current: Option<Current>,
+    black: BufferPool,
+    asked: Option<Instant>,
+    first_timestamp: Option<u32>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        loop {
+            let deadline = self.current.as_ref().and_then(|current| current.assembler.next_timeout());
+            match self.shared.queue.pop(deadline) {
+                Popped::Item(packet) => self.take(packet),
+                Popped::TimedOut => {
+                    if let Some(current) = &mut self.current {
+                        current.assembler.handle_timeout(Instant::now());
+                    }
+                }
+                Popped::Closed => return,
+            }
+            self.drain();
+        }
+    }
+
+    fn take(&mut self, packet: RtpPacket) {
+        let payload_type = packet.payload_type;
+        if self.current.as_ref().is_none_or(|current| current.payload_type != payload_type) {
+            let Some(codec) = self.codecs.get(&payload_type).copied() else { return };
+            match FrameAssembler::new(codec, AssemblerLimits::default()) {
+                Ok(assembler) => self.current = Some(Current { payload_type, assembler, decoder: None, codec }),
+                Err(error) => {
+                    tracing::warn!(%error, "track not decoded");
+                    return;
+                }
+            }
+        }
+        let Some(current) = &mut self.current else { return };
+        if self.shared.overflowed.swap(false, Ordering::Relaxed) {
+            current.assembler.reset_to_key_frame(packet.arrival);
+        }
+        current.assembler.push(packet);
+    }
+
+    fn drain(&mut self) {
+        while let Some(event) = self.current.as_mut().and_then(|current| current.assembler.poll()) {
+            match event {
+                AssemblerEvent::Frame(frame) => self.decode(&frame),
+                AssemblerEvent::KeyFrameNeeded => self.ask(),
+            }
+        }
+    }
+
+    fn ask(&mut self) {
+        let now = Instant::now();
+        let recently = self.asked.is_some_and(|at| now - at < REQUEST_INTERVAL);
+        if !recently && self.track.has_consumers() {
+            self.asked = Some(now);
+            (self.shared.request_key_frame)();
+        }
+    }
+
+    fn stats(&self, change: impl FnOnce(&mut VideoReceiverStats)) {
+        change(&mut self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn decode(&mut self, frame: &AssembledFrame) {
+        self.stats(|stats| stats.frames_received += 1);
+        if !self.track.has_consumers() {
+            // Nobody looks: the decoder starts again at a key frame when somebody does.
+            if let Some(current) = &mut self.current {
+                current.decoder = None;
+            }
+            self.stats(|stats| stats.frames_dropped += 1);
+            return;
+        }
+        let Some(current) = &mut self.current else { return };
+        if current.decoder.is_none() {
+            if !frame.key_frame {
+                self.stats(|stats| stats.frames_dropped += 1);
+                return self.ask();
+            }
+            match self.registry.decoder(current.codec, 2) {
+                Ok(decoder) => current.decoder = Some(decoder),
+                Err(error) => {
+                    tracing::warn!(%error, "track not decoded");
+                    return;
+                }
+            }
+        }
+        let Some(decoder) = &mut current.decoder else { return };
+        let started = Instant::now();
+        let decoded = decoder.decode(&frame.data);
+        let (name, took) = (decoder.name(), started.elapsed().as_secs_f64());
+        let picture = match decoded {
+            Ok(Some(picture)) => picture,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(%error, "picture not decoded");
+                current.assembler.reset_to_key_frame(Instant::now());
+                self.stats(|stats| stats.frames_dropped += 1);
+                return self.ask();
+            }
+        };
+        self.stats(|stats| {
+            stats.frames_decoded += 1;
+            stats.key_frames_decoded += u64::from(frame.key_frame);
+            stats.total_decode_time += took;
+            (stats.width, stats.height) = (picture.width(), picture.height());
+            stats.decoder = name;
+        });
+        let first = *self.first_timestamp.get_or_insert(frame.timestamp);
+        let timestamp_us = i64::from(frame.timestamp.wrapping_sub(first)) * 100 / 9;
+        let picture = if self.track.enabled() {
+            picture
+        } else {
+            match self.black.take(picture.width(), picture.height()) {
+                Ok(mut black) => {
+                    black.fill_black();
+                    black
+                }
+                Err(_) => return,
+            }
+        };
+        self.track.deliver_video(&VideoFrame { buffer: picture.into(), timestamp_us });
+    }
+}

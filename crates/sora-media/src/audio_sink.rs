@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use sora_audio::{MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Resampler, remix};
 
+use crate::queue::{Popped, Queue};
 use crate::track::{Attachment, Consumer, Track, TrackKind};
 use crate::{AudioFrame, SinkError};
 
 /// Unread sound beyond this is dropped, oldest first.
 const BUFFER_SECONDS: usize = 5;
+/// Frames that may wait for a slow callback: half a second.
+const STREAM_QUEUE: usize = 50;
 /// How often a waiting read asks whether it should go on.
 const POLL_INTERRUPT: Duration = Duration::from_millis(50);
 
@@ -74,25 +77,23 @@ impl Converter {
     }
 }
 
-type FrameCallback = Box<dyn FnMut(AudioFrame) + Send>;
-
-struct StreamInbox(Mutex<(Converter, FrameCallback)>);
+struct StreamInbox {
+    converter: Mutex<Converter>,
+    queue: Queue<AudioFrame>,
+}
 
 impl Consumer for StreamInbox {
     fn audio(&self, frame: &AudioFrame) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (converter, callback) = &mut *state;
-        converter.convert(frame, |frame| {
-            if catch_unwind(AssertUnwindSafe(|| callback(frame))).is_err() {
-                tracing::error!("an audio callback panicked");
-            }
-        });
+        let mut converter = self.converter.lock().unwrap_or_else(PoisonError::into_inner);
+        converter.convert(frame, |frame| drop(self.queue.push(frame)));
     }
 }
 
-/// Calls back with every 10 ms of a track's sound, in the thread that delivers it.
+/// Calls back with every 10 ms of a track's sound on a thread of its own. A callback that falls half a second behind
+/// loses the oldest frames; it delays nobody else.
 pub struct AudioStreamSink {
     track: Track,
+    inbox: Arc<StreamInbox>,
     _attachment: Attachment,
 }
 
@@ -106,22 +107,47 @@ impl AudioStreamSink {
     /// Starts calling back. `frequency` -1 and `channels` 0 leave the sound as it is. The callback may drop the sink.
     ///
     /// # Errors
-    /// [`SinkError`] if the track carries pictures or the output format is out of range.
+    /// [`SinkError`] if the track carries pictures, the output format is out of range or no thread can be started.
     pub fn new(
         track: &Track,
         frequency: i64,
         channels: i64,
-        callback: impl FnMut(AudioFrame) + Send + 'static,
+        mut callback: impl FnMut(AudioFrame) + Send + 'static,
     ) -> Result<Self, SinkError> {
-        let converter = Converter::new(track, frequency, channels)?;
-        let inbox = Arc::new(StreamInbox(Mutex::new((converter, Box::new(callback)))));
-        Ok(Self { track: track.clone(), _attachment: track.attach(inbox) })
+        let converter = Mutex::new(Converter::new(track, frequency, channels)?);
+        let inbox = Arc::new(StreamInbox { converter, queue: Queue::new(STREAM_QUEUE) });
+        let worker = inbox.clone();
+        std::thread::Builder::new()
+            .name("sora-audio-sink".to_owned())
+            .spawn(move || {
+                while let Popped::Item(frame) = worker.queue.pop(None) {
+                    if catch_unwind(AssertUnwindSafe(|| callback(frame))).is_err() {
+                        tracing::error!("an audio callback panicked");
+                    }
+                }
+            })
+            .map_err(|error| SinkError::Thread(error.to_string()))?;
+        let attachment = track.attach(inbox.clone());
+        Ok(Self { track: track.clone(), inbox, _attachment: attachment })
     }
 
     /// The track it is attached to.
     #[must_use]
     pub fn track(&self) -> &Track {
         &self.track
+    }
+
+    /// Frames lost because the callback was slow.
+    #[must_use]
+    pub fn frames_dropped(&self) -> u64 {
+        self.inbox.queue.dropped()
+    }
+}
+
+impl Drop for AudioStreamSink {
+    fn drop(&mut self) {
+        // The thread ends by itself; waiting for it here could be waiting for ourselves.
+        self.inbox.queue.close();
     }
 }
 
@@ -150,13 +176,9 @@ struct Buffer {
     converter: Option<Converter>,
 }
 
-/// Tells about data and format changes as they come.
-type Observer = Box<dyn Fn(&AudioFrame, bool) + Send + Sync>;
-
 struct SinkInbox {
     buffer: Mutex<Buffer>,
     arrived: Condvar,
-    observer: Observer,
 }
 
 impl Consumer for SinkInbox {
@@ -166,10 +188,8 @@ impl Consumer for SinkInbox {
         let mut news = Vec::new();
         converter.convert(frame, |frame| news.push(frame));
         buffer.converter = Some(converter);
-        let mut told = Vec::new();
         for frame in news {
-            let changed = (buffer.rate, buffer.channels) != (frame.sample_rate, frame.channels);
-            if changed {
+            if (buffer.rate, buffer.channels) != (frame.sample_rate, frame.channels) {
                 (buffer.rate, buffer.channels) = (frame.sample_rate, frame.channels);
                 buffer.samples.clear();
             }
@@ -178,15 +198,9 @@ impl Consumer for SinkInbox {
             let surplus = buffer.samples.len().saturating_sub(limit);
             buffer.samples.drain(..surplus);
             buffer.dropped += surplus as u64;
-            told.push((frame, changed));
         }
         drop(buffer);
         self.arrived.notify_all();
-        for (frame, changed) in told {
-            if catch_unwind(AssertUnwindSafe(|| (self.observer)(&frame, changed))).is_err() {
-                tracing::error!("an audio callback panicked");
-            }
-        }
     }
 }
 
@@ -204,22 +218,15 @@ impl std::fmt::Debug for AudioSink {
 }
 
 impl AudioSink {
-    /// Starts buffering. `frequency` -1 and `channels` 0 leave the sound as it is. `observer` is told every 10 ms and
-    /// whether its format is new; it must not block.
+    /// Starts buffering. `frequency` -1 and `channels` 0 leave the sound as it is.
     ///
     /// # Errors
     /// [`SinkError`] if the track carries pictures or the output format is out of range.
-    pub fn new(
-        track: &Track,
-        frequency: i64,
-        channels: i64,
-        observer: impl Fn(&AudioFrame, bool) + Send + Sync + 'static,
-    ) -> Result<Self, SinkError> {
+    pub fn new(track: &Track, frequency: i64, channels: i64) -> Result<Self, SinkError> {
         let converter = Some(Converter::new(track, frequency, channels)?);
         let inbox = Arc::new(SinkInbox {
             buffer: Mutex::new(Buffer { converter, ..Buffer::default() }),
             arrived: Condvar::new(),
-            observer: Box::new(observer),
         });
         let attachment = track.attach(inbox.clone());
         Ok(Self { track: track.clone(), inbox, _attachment: attachment })

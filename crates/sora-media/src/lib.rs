@@ -22,7 +22,7 @@ pub use audio_source::AudioSource;
 pub use frame::{AudioFrame, CaptureError, SinkError, VideoFrame};
 pub use sora_audio::FormatError;
 pub use sora_codec::{CodecError, CodecRegistry, OpusParameters, VideoCodecType};
-pub use track::{Track, TrackKind, TrackState};
+pub use track::{Track, TrackKind, TrackState, random_name};
 pub use video_receiver::{VideoReceiver, VideoReceiverStats};
 pub use video_sender::{VideoSender, VideoSenderConfig, VideoSenderStats};
 pub use video_sink::VideoSink;

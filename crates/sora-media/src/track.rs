@@ -101,8 +101,9 @@ impl Inner {
     }
 }
 
-/// 16 random characters, as the reference names its sources and streams.
-pub(crate) fn random_name() -> String {
+/// 16 random characters of `A-Za-z0-9+/`, as sources and streams are named.
+#[must_use]
+pub fn random_name() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut random = rand::rng();
     (0..16).map(|_| char::from(ALPHABET[random.random_range(0..64)])).collect()

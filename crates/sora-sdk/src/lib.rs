@@ -1,1 +1,21 @@
-//! sora-sdk
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod config;
+mod connection;
+mod dispatcher;
+mod environment;
+mod runtime;
+mod session;
+
+pub use config::{ConfigError, ConnectionConfig};
+pub use connection::{Connection, StateError};
+pub use dispatcher::ConnectionEvent;
+pub use sora_media::{
+    AudioFrame, AudioSink, AudioSource, AudioStreamSink, CaptureError, CodecRegistry, FormatError, ReadOutcome,
+    SinkError, Track, TrackKind, TrackState, VideoCodecType, VideoFrame, VideoSink, VideoSource,
+};
+pub use sora_signaling::message::{
+    AudioOptions, Connect, DataChannelDirection, DataChannelOptions, Role, VideoOptions, is_valid_label,
+};
+pub use sora_signaling::{ErrorCode, Signal};

@@ -134,12 +134,6 @@ impl ClientHandle {
         }
     }
 
-    /// Asks the peer for a key frame.
-    pub fn request_key_frame(&self, transceiver: TransceiverId) {
-        // A lost request is asked again by the receiver that still waits for its key frame.
-        let _ = self.commands.try_send(Command::RequestKeyFrame(transceiver));
-    }
-
     /// Sends an application message and waits until the task has accepted or refused it. False if it was refused: the
     /// channel is not open, the message too large or the send buffer full.
     ///
@@ -162,14 +156,36 @@ impl ClientHandle {
     }
 }
 
-/// Starts a connection on the given runtime.
-pub fn spawn(
+/// Asks the peer for key frames without keeping the connection alive.
+#[derive(Clone)]
+pub struct KeyFrameRequester(mpsc::WeakSender<Command>);
+
+impl fmt::Debug for KeyFrameRequester {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyFrameRequester").finish_non_exhaustive()
+    }
+}
+
+impl KeyFrameRequester {
+    /// Asks for one on a transceiver. Never blocks.
+    pub fn request(&self, transceiver: TransceiverId) {
+        if let Some(commands) = self.0.upgrade() {
+            // A lost request is asked again by the receiver that still waits for its key frame.
+            let _ = commands.try_send(Command::RequestKeyFrame(transceiver));
+        }
+    }
+}
+
+/// Starts a connection on the given runtime. `handler` is made from what it needs to send.
+pub fn spawn<H: ClientHandler + 'static>(
     runtime: &tokio::runtime::Handle,
     options: ClientOptions,
-    handler: impl ClientHandler + 'static,
-) -> (ClientHandle, FrameSender) {
+    handler: impl FnOnce(FrameSender, KeyFrameRequester) -> H,
+) -> ClientHandle {
     let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
     let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
+    let frames = FrameSender { frames, dropped: Arc::default() };
+    let handler = handler(frames, KeyFrameRequester(commands.downgrade()));
     runtime.spawn(task::run(options, Box::new(handler), command_queue, frame_queue));
-    (ClientHandle { commands }, FrameSender { frames, dropped: Arc::default() })
+    ClientHandle { commands }
 }

@@ -1,1 +1,38 @@
-//! Python binding
+//! The native half of the `sora_sdk` Python package. It only translates: everything it does is in `sora-sdk`.
+//!
+//! Native threads reach Python through [`gate`], which closes when the interpreter exits.
+
+mod arguments;
+mod array;
+mod callbacks;
+mod connection;
+mod enums;
+mod frame;
+mod gate;
+mod json;
+mod logging;
+mod sink;
+mod sora;
+mod source;
+mod track;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn sora_sdk_ext(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<sora::Sora>()?;
+    module.add_class::<connection::SoraConnection>()?;
+    module.add_class::<track::SoraTrackInterface>()?;
+    module.add_class::<track::SoraMediaTrack>()?;
+    module.add_class::<source::SoraAudioSource>()?;
+    module.add_class::<source::SoraVideoSource>()?;
+    module.add_class::<frame::SoraAudioFrame>()?;
+    module.add_class::<frame::SoraVideoFrame>()?;
+    module.add_class::<sink::SoraAudioSink>()?;
+    module.add_class::<sink::SoraAudioStreamSink>()?;
+    module.add_class::<sink::SoraVideoSink>()?;
+    module.add_function(wrap_pyfunction!(logging::enable_libwebrtc_log, module)?)?;
+    module.add_function(wrap_pyfunction!(gate::shut_down, module)?)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    Ok(())
+}

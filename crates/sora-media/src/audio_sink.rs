@@ -85,7 +85,9 @@ struct StreamInbox {
 impl Consumer for StreamInbox {
     fn audio(&self, frame: &AudioFrame) {
         let mut converter = self.converter.lock().unwrap_or_else(PoisonError::into_inner);
-        converter.convert(frame, |frame| drop(self.queue.push(frame)));
+        converter.convert(frame, |frame| {
+            self.queue.push(frame);
+        });
     }
 }
 

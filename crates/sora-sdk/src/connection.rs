@@ -180,6 +180,12 @@ impl Connection {
         self.dispatcher.wait_done(limit)
     }
 
+    /// True on the thread that runs this connection's callbacks.
+    #[must_use]
+    pub fn is_dispatcher(&self) -> bool {
+        self.dispatcher.is_current()
+    }
+
     /// Sends a message on a `#` data channel. True if it was accepted for an open channel.
     #[must_use]
     pub fn send_data_channel(&self, label: &str, data: &[u8]) -> bool {

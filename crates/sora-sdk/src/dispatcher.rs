@@ -89,6 +89,12 @@ impl Dispatcher {
         condvar.notify_all();
     }
 
+    /// True on the thread that calls back.
+    pub(crate) fn is_current(&self) -> bool {
+        let thread = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).thread;
+        thread == Some(std::thread::current().id())
+    }
+
     /// Waits until the last callback has returned. False if it has not by the deadline, or if the caller is a callback.
     pub(crate) fn wait_done(&self, limit: Duration) -> bool {
         let (mutex, condvar) = &*self.0;

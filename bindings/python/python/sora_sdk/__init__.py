@@ -1,0 +1,75 @@
+"""WebRTC client for the SFU Sora: pictures, sound and messages in and out as numpy arrays and bytes."""
+
+from __future__ import annotations
+
+import atexit
+
+from . import sora_sdk_ext
+from ._enums import (
+    SoraLoggingSeverity,
+    SoraSignalingDirection,
+    SoraSignalingErrorCode,
+    SoraSignalingType,
+    SoraTrackState,
+)
+from .sora_sdk_ext import (
+    Sora,
+    SoraAudioFrame,
+    SoraAudioSink,
+    SoraAudioSource,
+    SoraAudioStreamSink,
+    SoraConnection,
+    SoraMediaTrack,
+    SoraTrackInterface,
+    SoraVideoFrame,
+    SoraVideoSink,
+    SoraVideoSource,
+    __version__,
+    enable_libwebrtc_log,
+)
+
+# The names the reference exports for its sinks' native halves.
+SoraAudioSinkImpl = SoraAudioSink
+SoraAudioStreamSinkImpl = SoraAudioStreamSink
+SoraVideoSinkImpl = SoraVideoSink
+
+
+class SoraVAD:
+    """Voice activity detection. Not supported yet."""
+
+    def __init__(self) -> None:
+        raise NotImplementedError("SoraVAD is not supported yet")
+
+    def analyze(self, frame: SoraAudioFrame) -> float:
+        """The probability, from 0 to 1, that the frame is voice."""
+        raise NotImplementedError("SoraVAD is not supported yet")
+
+
+# Native threads must not call into an interpreter that is going away.
+atexit.register(sora_sdk_ext._shut_down)
+
+__all__ = [
+    "Sora",
+    "SoraAudioFrame",
+    "SoraAudioSink",
+    "SoraAudioSinkImpl",
+    "SoraAudioSource",
+    "SoraAudioStreamSink",
+    "SoraAudioStreamSinkImpl",
+    "SoraConnection",
+    "SoraLoggingSeverity",
+    "SoraMediaTrack",
+    "SoraSignalingDirection",
+    "SoraSignalingErrorCode",
+    "SoraSignalingType",
+    "SoraTrackInterface",
+    "SoraTrackState",
+    "SoraVAD",
+    "SoraVideoFrame",
+    "SoraVideoSink",
+    "SoraVideoSinkImpl",
+    "SoraVideoSource",
+    "__version__",
+    "enable_libwebrtc_log",
+    "sora_sdk_ext",
+]

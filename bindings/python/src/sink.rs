@@ -1,0 +1,275 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use numpy::{PyArray1, PyArray2, PyArrayMethods};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
+use sora_sdk::{AudioFrame, AudioSink, AudioStreamSink, ReadOutcome, SinkError, Track, VideoSink};
+
+use crate::callbacks::Callbacks;
+use crate::frame::{SoraAudioFrame, SoraVideoFrame};
+use crate::gate;
+use crate::track::SoraTrackInterface;
+
+fn sink_error(error: &SinkError) -> PyErr {
+    match error {
+        SinkError::Kind { .. } => PyTypeError::new_err(error.to_string()),
+        SinkError::Frequency(_) | SinkError::Channels(_) => PyValueError::new_err(error.to_string()),
+        SinkError::Thread(_) => PyRuntimeError::new_err(error.to_string()),
+    }
+}
+
+fn store<T>(slot: &Mutex<Option<T>>, value: Option<T>) {
+    let old = std::mem::replace(&mut *slot.lock().unwrap_or_else(PoisonError::into_inner), value);
+    drop(old);
+}
+
+fn is_empty<T>(slot: &Mutex<Option<T>>) -> bool {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+}
+
+/// Calls back with a track's pictures, one after the other, on a thread of its own.
+///
+/// A callback that is slower than the pictures come loses pictures (the oldest first); it delays nobody else.
+#[pyclass(frozen, subclass, weakref, module = "sora_sdk")]
+pub(crate) struct SoraVideoSink {
+    track: Track,
+    callbacks: Arc<Callbacks>,
+    sink: Mutex<Option<VideoSink>>,
+}
+
+#[pymethods]
+impl SoraVideoSink {
+    /// track: the video track to receive. Raises TypeError for an audio track.
+    #[new]
+    fn new(track: &Bound<'_, SoraTrackInterface>) -> PyResult<Self> {
+        let track = track.get().track.clone();
+        if track.kind() != sora_sdk::TrackKind::Video {
+            let error = SinkError::Kind { expected: sora_sdk::TrackKind::Video, actual: track.kind() };
+            return Err(sink_error(&error));
+        }
+        Ok(Self { track, callbacks: Arc::default(), sink: Mutex::new(None) })
+    }
+
+    /// Called with a SoraVideoFrame for each picture. None stops it.
+    #[getter]
+    fn on_frame(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.callbacks.get(py, "on_frame")
+    }
+
+    #[setter]
+    fn set_on_frame(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.callbacks.set("on_frame", value)?;
+        if value.is_none() {
+            py.detach(|| store(&self.sink, None));
+        } else if is_empty(&self.sink) {
+            let callbacks = self.callbacks.clone();
+            let sink = py.detach(|| {
+                VideoSink::new(&self.track, move |frame| {
+                    gate::enter(|py| {
+                        if let Ok(frame) = Py::new(py, SoraVideoFrame::new(frame)) {
+                            callbacks.call(py, "on_frame", (frame,));
+                        }
+                    });
+                })
+            });
+            store(&self.sink, Some(sink.map_err(|error| sink_error(&error))?));
+        }
+        Ok(())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.callbacks.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.callbacks.clear();
+    }
+}
+
+/// Calls back with every 10 ms of a track's sound, on a thread of its own.
+///
+/// A callback that falls half a second behind loses the oldest frames; it delays nobody else.
+#[pyclass(frozen, subclass, weakref, module = "sora_sdk")]
+pub(crate) struct SoraAudioStreamSink {
+    track: Track,
+    format: (i64, i64),
+    callbacks: Arc<Callbacks>,
+    sink: Mutex<Option<AudioStreamSink>>,
+}
+
+#[pymethods]
+impl SoraAudioStreamSink {
+    /// track: the audio track to receive. output_frequency: samples per second, -1 for as received.
+    /// output_channels: channels, 0 for as received. Raises TypeError for a video track and ValueError for a format
+    /// that cannot be made.
+    #[new]
+    #[pyo3(signature = (track, output_frequency = -1, output_channels = 0))]
+    fn new(track: &Bound<'_, SoraTrackInterface>, output_frequency: i64, output_channels: i64) -> PyResult<Self> {
+        let track = track.get().track.clone();
+        // Checks the arguments now; sound is taken once somebody wants it.
+        AudioSink::new(&track, output_frequency, output_channels).map_err(|error| sink_error(&error))?;
+        let format = (output_frequency, output_channels);
+        Ok(Self { track, format, callbacks: Arc::default(), sink: Mutex::new(None) })
+    }
+
+    /// Called with a SoraAudioFrame every 10 ms. None stops it.
+    #[getter]
+    fn on_frame(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.callbacks.get(py, "on_frame")
+    }
+
+    #[setter]
+    fn set_on_frame(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.callbacks.set("on_frame", value)?;
+        if value.is_none() {
+            py.detach(|| store(&self.sink, None));
+        } else if is_empty(&self.sink) {
+            let callbacks = self.callbacks.clone();
+            let sink = py.detach(|| {
+                AudioStreamSink::new(&self.track, self.format.0, self.format.1, move |frame| {
+                    gate::enter(|py| {
+                        if let Ok(frame) = Py::new(py, SoraAudioFrame::from_frame(frame)) {
+                            callbacks.call(py, "on_frame", (frame,));
+                        }
+                    });
+                })
+            });
+            store(&self.sink, Some(sink.map_err(|error| sink_error(&error))?));
+        }
+        Ok(())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.callbacks.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.callbacks.clear();
+    }
+}
+
+/// Buffers a track's sound until it is read: at most five seconds, the oldest goes first.
+#[pyclass(frozen, subclass, weakref, module = "sora_sdk")]
+pub(crate) struct SoraAudioSink {
+    format: (i64, i64),
+    callbacks: Arc<Callbacks>,
+    sink: AudioSink,
+    observer: Mutex<Option<AudioStreamSink>>,
+}
+
+impl SoraAudioSink {
+    fn observe(&self, py: Python<'_>, name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.callbacks.set(name, value)?;
+        let wanted = self.callbacks.is_set("on_data") || self.callbacks.is_set("on_format");
+        if !wanted {
+            py.detach(|| store(&self.observer, None));
+        } else if is_empty(&self.observer) {
+            let callbacks = self.callbacks.clone();
+            let mut format = (0, 0);
+            let sink = py.detach(|| {
+                AudioStreamSink::new(self.sink.track(), self.format.0, self.format.1, move |frame| {
+                    gate::enter(|py| observed(py, &callbacks, &mut format, &frame));
+                })
+            });
+            store(&self.observer, Some(sink.map_err(|error| sink_error(&error))?));
+        }
+        Ok(())
+    }
+}
+
+fn observed(py: Python<'_>, callbacks: &Callbacks, format: &mut (u32, usize), frame: &AudioFrame) {
+    if *format != (frame.sample_rate, frame.channels) {
+        *format = (frame.sample_rate, frame.channels);
+        callbacks.call(py, "on_format", *format);
+    }
+    if callbacks.is_set("on_data")
+        && let Ok(array) =
+            PyArray1::from_slice(py, &frame.samples).reshape([frame.samples_per_channel(), frame.channels])
+    {
+        callbacks.call(py, "on_data", (array,));
+    }
+}
+
+#[pymethods]
+impl SoraAudioSink {
+    /// track: the audio track to receive. output_frequency: samples per second, -1 for as received.
+    /// output_channels: channels, 0 for as received. Raises TypeError for a video track and ValueError for a format
+    /// that cannot be made.
+    #[new]
+    #[pyo3(signature = (track, output_frequency = -1, output_channels = 0))]
+    fn new(track: &Bound<'_, SoraTrackInterface>, output_frequency: i64, output_channels: i64) -> PyResult<Self> {
+        let sink = AudioSink::new(&track.get().track, output_frequency, output_channels);
+        let sink = sink.map_err(|error| sink_error(&error))?;
+        let format = (output_frequency, output_channels);
+        Ok(Self { format, callbacks: Arc::default(), sink, observer: Mutex::new(None) })
+    }
+
+    /// Reads frames samples per channel, waiting up to timeout seconds for them. 0 reads whatever there is, at once.
+    ///
+    /// Returns (True, int16 array of shape (samples, channels)) or (False, None); what there is stays buffered then.
+    /// The GIL is released while waiting and Ctrl+C ends the wait.
+    #[pyo3(signature = (frames = 0, timeout = 1.0))]
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        frames: i64,
+        timeout: f64,
+    ) -> PyResult<(bool, Option<Bound<'py, PyArray2<i16>>>)> {
+        let frames = usize::try_from(frames)
+            .map_err(|_| PyTypeError::new_err(format!("expected frames of 0 or more, got {frames}")))?;
+        // Negative and unusable times do not wait; more than a day is for ever.
+        let timeout = Duration::try_from_secs_f64(timeout.min(86_400.0)).unwrap_or_default();
+        let mut interrupt = None;
+        let outcome = py.detach(|| {
+            self.sink.read(frames, timeout, || {
+                Python::attach(|py| match py.check_signals() {
+                    Ok(()) => true,
+                    Err(error) => {
+                        interrupt = Some(error);
+                        false
+                    }
+                })
+            })
+        });
+        match (outcome, interrupt) {
+            (_, Some(error)) => Err(error),
+            (ReadOutcome::Samples { samples, channels }, None) => {
+                let shape = [samples.len() / channels.max(1), channels];
+                Ok((true, Some(PyArray1::from_vec(py, samples).reshape(shape)?)))
+            }
+            (ReadOutcome::NotEnough | ReadOutcome::Interrupted, None) => Ok((false, None)),
+        }
+    }
+
+    /// Deprecated: called with an int16 array of shape (samples, channels) every 10 ms.
+    #[getter]
+    fn on_data(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.callbacks.get(py, "on_data")
+    }
+
+    #[setter]
+    fn set_on_data(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.observe(py, "on_data", value)
+    }
+
+    /// Deprecated: called with sample rate and channel count when they change.
+    #[getter]
+    fn on_format(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.callbacks.get(py, "on_format")
+    }
+
+    #[setter]
+    fn set_on_format(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.observe(py, "on_format", value)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.callbacks.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.callbacks.clear();
+    }
+}

@@ -1,0 +1,233 @@
+"""Types of the native half of the package."""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from ._enums import (
+    SoraLoggingSeverity,
+    SoraSignalingDirection,
+    SoraSignalingErrorCode,
+    SoraSignalingType,
+    SoraTrackState,
+)
+
+__version__: str
+
+Picture: TypeAlias = npt.NDArray[np.uint8]
+Sound: TypeAlias = npt.NDArray[np.int16]
+
+def enable_libwebrtc_log(severity: SoraLoggingSeverity | int) -> None:
+    """Writes log lines of the given severity and above to stderr."""
+
+def _shut_down() -> None: ...
+
+class SoraTrackInterface:
+    """A track: sound or pictures from one source."""
+
+    @property
+    def kind(self) -> Literal["audio", "video"]: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def enabled(self) -> bool: ...
+    @property
+    def state(self) -> SoraTrackState: ...
+    def set_enabled(self, enable: bool) -> bool:
+        """Mutes or unmutes the track. Returns True if that changed anything."""
+
+class SoraMediaTrack(SoraTrackInterface):
+    """A track received from the server."""
+
+    @property
+    def stream_id(self) -> str: ...
+
+class SoraAudioSource(SoraTrackInterface):
+    """Sound from the program."""
+
+    def on_data(self, ndarray: Sound, timestamp: float | None = None) -> None:
+        """Takes an int16 array of shape (samples per channel, channels)."""
+
+class SoraVideoSource(SoraTrackInterface):
+    """Pictures from the program."""
+
+    @overload
+    def on_captured(self, ndarray: Picture) -> None: ...
+    @overload
+    def on_captured(self, ndarray: Picture, timestamp: float) -> None: ...
+    @overload
+    def on_captured(self, ndarray: Picture, *, timestamp_us: int) -> None: ...
+
+class SoraAudioFrame:
+    """10 ms of received sound. Can be pickled."""
+
+    def data(self) -> Sound:
+        """The samples as an array of shape (samples per channel, channels) that owns its memory."""
+
+    @property
+    def samples_per_channel(self) -> int: ...
+    @property
+    def num_channels(self) -> int: ...
+    @property
+    def sample_rate_hz(self) -> int: ...
+    @property
+    def absolute_capture_timestamp_ms(self) -> int | None: ...
+    def __getstate__(self) -> tuple[list[int], int, int, int, int | None]: ...
+    def __setstate__(self, state: tuple[list[int], int, int, int, int | None]) -> None: ...
+
+class SoraVideoFrame:
+    """A received picture."""
+
+    def data(self) -> Picture:
+        """The picture as a BGR array of shape (height, width, 3) that owns its memory."""
+
+class SoraVideoSink:
+    """Calls back with a track's pictures on a thread of its own."""
+
+    def __init__(self, track: SoraTrackInterface) -> None: ...
+    @property
+    def on_frame(self) -> Callable[[SoraVideoFrame], object] | None: ...
+    @on_frame.setter
+    def on_frame(self, value: Callable[[SoraVideoFrame], object] | None) -> None: ...
+
+class SoraAudioStreamSink:
+    """Calls back with every 10 ms of a track's sound on a thread of its own."""
+
+    def __init__(self, track: SoraTrackInterface, output_frequency: int = -1, output_channels: int = 0) -> None: ...
+    @property
+    def on_frame(self) -> Callable[[SoraAudioFrame], object] | None: ...
+    @on_frame.setter
+    def on_frame(self, value: Callable[[SoraAudioFrame], object] | None) -> None: ...
+
+class SoraAudioSink:
+    """Buffers a track's sound until it is read."""
+
+    def __init__(self, track: SoraTrackInterface, output_frequency: int = -1, output_channels: int = 0) -> None: ...
+    def read(self, frames: int = 0, timeout: float = 1.0) -> tuple[Literal[True], Sound] | tuple[Literal[False], None]:
+        """Reads exactly `frames` samples per channel, or with 0 whatever there is at once."""
+
+    @property
+    def on_data(self) -> Callable[[Sound], object] | None: ...
+    @on_data.setter
+    def on_data(self, value: Callable[[Sound], object] | None) -> None: ...
+    @property
+    def on_format(self) -> Callable[[int, int], object] | None: ...
+    @on_format.setter
+    def on_format(self, value: Callable[[int, int], object] | None) -> None: ...
+
+class SoraConnection:
+    """A connection to a channel. All callbacks come in order on one thread of its own."""
+
+    def connect(self) -> None: ...
+    def disconnect(self) -> None: ...
+    def get_stats(self) -> str: ...
+    def send_data_channel(self, label: str, data: bytes) -> bool: ...
+    @property
+    def on_set_offer(self) -> Callable[[str], object] | None: ...
+    @on_set_offer.setter
+    def on_set_offer(self, value: Callable[[str], object] | None) -> None: ...
+    @property
+    def on_disconnect(self) -> Callable[[SoraSignalingErrorCode, str], object] | None: ...
+    @on_disconnect.setter
+    def on_disconnect(self, value: Callable[[SoraSignalingErrorCode, str], object] | None) -> None: ...
+    @property
+    def on_notify(self) -> Callable[[str], object] | None: ...
+    @on_notify.setter
+    def on_notify(self, value: Callable[[str], object] | None) -> None: ...
+    @property
+    def on_push(self) -> Callable[[str], object] | None: ...
+    @on_push.setter
+    def on_push(self, value: Callable[[str], object] | None) -> None: ...
+    @property
+    def on_message(self) -> Callable[[str, bytes], object] | None: ...
+    @on_message.setter
+    def on_message(self, value: Callable[[str, bytes], object] | None) -> None: ...
+    @property
+    def on_rpc(self) -> Callable[[bytes], object] | None: ...
+    @on_rpc.setter
+    def on_rpc(self, value: Callable[[bytes], object] | None) -> None: ...
+    @property
+    def on_switched(self) -> Callable[[str], object] | None: ...
+    @on_switched.setter
+    def on_switched(self, value: Callable[[str], object] | None) -> None: ...
+    @property
+    def on_track(self) -> Callable[[SoraMediaTrack], object] | None: ...
+    @on_track.setter
+    def on_track(self, value: Callable[[SoraMediaTrack], object] | None) -> None: ...
+    @property
+    def on_data_channel(self) -> Callable[[str], object] | None: ...
+    @on_data_channel.setter
+    def on_data_channel(self, value: Callable[[str], object] | None) -> None: ...
+    @property
+    def on_ws_close(self) -> Callable[[int, str], object] | None: ...
+    @on_ws_close.setter
+    def on_ws_close(self, value: Callable[[int, str], object] | None) -> None: ...
+    @property
+    def on_signaling_message(
+        self,
+    ) -> Callable[[SoraSignalingType, SoraSignalingDirection, str], object] | None: ...
+    @on_signaling_message.setter
+    def on_signaling_message(
+        self, value: Callable[[SoraSignalingType, SoraSignalingDirection, str], object] | None
+    ) -> None: ...
+
+class Sora:
+    """Makes sources and connections."""
+
+    def __init__(self, use_hardware_encoder: bool | str | None = None, openh264: str | None = None) -> None: ...
+    def create_audio_source(self, channels: int, sample_rate: int) -> SoraAudioSource: ...
+    def create_video_source(self) -> SoraVideoSource: ...
+    def create_connection(
+        self,
+        signaling_urls: list[str],
+        role: str,
+        channel_id: str,
+        client_id: str | None = None,
+        bundle_id: str | None = None,
+        metadata: Any = None,
+        signaling_notify_metadata: Any = None,
+        audio_source: SoraAudioSource | None = None,
+        video_source: SoraVideoSource | None = None,
+        audio_frame_transformer: None = None,
+        video_frame_transformer: None = None,
+        audio: bool | None = None,
+        video: bool | None = None,
+        audio_codec_type: str | None = None,
+        video_codec_type: str | None = None,
+        video_bit_rate: int | None = None,
+        audio_bit_rate: int | None = None,
+        video_vp9_params: Any = None,
+        video_av1_params: Any = None,
+        video_h264_params: Any = None,
+        audio_opus_params: Any = None,
+        simulcast: bool | None = None,
+        spotlight: bool | None = None,
+        spotlight_number: int | None = None,
+        simulcast_rid: str | None = None,
+        simulcast_request_rid: str | None = None,
+        spotlight_focus_rid: str | None = None,
+        spotlight_unfocus_rid: str | None = None,
+        forwarding_filter: dict[str, Any] | None = None,
+        forwarding_filters: list[dict[str, Any]] | None = None,
+        data_channels: list[dict[str, Any]] | None = None,
+        data_channel_signaling: bool | None = None,
+        ignore_disconnect_websocket: bool | None = None,
+        data_channel_signaling_timeout: int | None = None,
+        disconnect_wait_timeout: int | None = None,
+        websocket_close_timeout: int | None = None,
+        websocket_connection_timeout: int | None = None,
+        audio_streaming_language_code: str | None = None,
+        insecure: bool | None = None,
+        client_cert: None = None,
+        client_key: None = None,
+        ca_cert: None = None,
+        proxy_url: None = None,
+        proxy_username: None = None,
+        proxy_password: None = None,
+        proxy_agent: str | None = None,
+        degradation_preference: None = None,
+        user_agent: str | None = None,
+    ) -> SoraConnection:
+        """Makes a connection; it connects when its connect() is called."""

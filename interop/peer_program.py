@@ -1,0 +1,225 @@
+"""One peer of an interoperability test: publishes or receives through the public sora_sdk API, then reports in JSON.
+
+The same script runs under our package and under the reference. It waits on events with deadlines only. A publisher
+ends when the other connection has left, a receiver when it has received for --seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import peer_media as media
+
+from sora_sdk import Sora, SoraAudioStreamSink, SoraVideoSink
+
+CONNECT_DEADLINE_S = 20.0
+IDLE_DEADLINE_S = 30.0
+CALLBACKS = ("on_set_offer", "on_notify", "on_switched", "on_ws_close", "on_data_channel", "on_message", "on_track")
+
+
+class Peer:
+    """A connection with everything its callbacks delivered."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.order: list[str] = []
+        self.ended: list[list[Any]] = []
+        self.ws_close: list[list[Any]] = []
+        self.open_labels: set[str] = set()
+        self.messages: list[bytes] = []
+        self.switched: list[str] = []
+        self.connection_id = ""
+        self.others: set[str] = set()
+        self.video, self.sound = media.VideoTally(), list[Any]()
+        self.sinks: list[Any] = []
+        self.tracks: list[Any] = []
+        self.created, self.disconnected, self.label_open = threading.Event(), threading.Event(), threading.Event()
+        self.other_left, self.enough = threading.Event(), threading.Event()
+        sora = Sora()
+        self.sora = sora
+        self.publishes = args.role == "publish"
+        sources: dict[str, Any] = {}
+        if self.publishes:
+            self.audio_source, self.video_source = sora.create_audio_source(1, media.SAMPLE_RATE), sora.create_video_source()
+            sources = {"audio_source": self.audio_source, "video_source": self.video_source, "video_codec_type": args.codec}
+        self.connection = sora.create_connection(
+            signaling_urls=[args.url],
+            role="sendonly" if self.publishes else "recvonly",
+            channel_id=args.channel,
+            **sources,
+            **self.mode_options(),
+        )
+        for name in CALLBACKS:
+            setattr(self.connection, name, getattr(self, name))
+        self.connection.on_disconnect = self.on_disconnect
+
+    def mode_options(self) -> dict[str, Any]:
+        """create_connection arguments for the signaling mode and the messaging label."""
+        if self.args.mode == "ws":
+            return {}
+        options: dict[str, Any] = {"data_channel_signaling": True, "ignore_disconnect_websocket": self.args.mode == "dc"}
+        if self.args.compress != "none":
+            channel: dict[str, Any] = {"label": "#test", "direction": "sendrecv", "compress": self.args.compress == "true"}
+            if self.args.header:
+                channel["header"] = [{"type": "sender_connection_id"}]
+            options["data_channels"] = [channel]
+        return options
+
+    def note(self, name: str) -> None:
+        """Keeps the order of callbacks, each run of the same one as one entry."""
+        if not self.order or self.order[-1] != name:
+            self.order.append(name)
+
+    def on_set_offer(self, text: str) -> None:
+        self.note("on_set_offer")
+        self.connection_id = json.loads(text)["connection_id"]
+
+    def on_notify(self, text: str) -> None:
+        self.note("on_notify")
+        message = json.loads(text)
+        event, who = message.get("event_type"), message.get("connection_id")
+        if event == "connection.created":
+            self.others.update(entry["connection_id"] for entry in message.get("data", []))
+            if who != self.connection_id:
+                self.others.add(who)
+            self.created.set()
+        elif event == "connection.destroyed" and who != self.connection_id:
+            self.others.discard(who)
+            self.other_left.set()
+
+    def on_switched(self, text: str) -> None:
+        self.note("on_switched")
+        self.switched.append(text)
+
+    def on_ws_close(self, code: int, reason: str) -> None:
+        self.note("on_ws_close")
+        self.ws_close.append([int(code), reason])
+
+    def on_data_channel(self, label: str) -> None:
+        self.note("on_data_channel")
+        self.open_labels.add(label)
+        if label == "#test":
+            self.label_open.set()
+
+    def on_message(self, label: str, data: bytes) -> None:
+        self.note("on_message")
+        self.messages.append(bytes(data))
+
+    def on_track(self, track: Any) -> None:
+        self.note("on_track")
+        self.tracks.append(track)
+        if track.kind == "video":
+            sink = SoraVideoSink(track)
+            sink.on_frame = self.on_video
+        else:
+            sink = SoraAudioStreamSink(track, media.SAMPLE_RATE, 1)
+            sink.on_frame = self.on_audio
+        self.sinks.append(sink)
+
+    def on_video(self, frame: Any) -> None:
+        now = time.monotonic()
+        self.video.add(frame.data(), now)
+        if now - self.video.times[0] >= self.args.seconds:
+            self.enough.set()
+
+    def on_audio(self, frame: Any) -> None:
+        self.sound.append(np.array(frame.data()[:, 0], copy=True))
+
+    def on_disconnect(self, code: Any, text: str) -> None:
+        self.note("on_disconnect")
+        self.ended.append([code.name, text])
+        for event in (self.disconnected, self.created, self.other_left, self.enough, self.label_open):
+            event.set()
+
+    def talk(self, stop: threading.Event) -> None:
+        """Sends a message every 200 ms from when the label is open."""
+        self.label_open.wait(CONNECT_DEADLINE_S)
+        number = 0
+        while not stop.wait(0.2):
+            self.connection.send_data_channel("#test", media.payload(self.args.role, number))
+            number += 1
+
+    def publish(self, stop: threading.Event) -> None:
+        """Sends pictures at 30 Hz and sound in 10 ms blocks on one absolute schedule until `stop`."""
+        draw = media.halves if self.args.picture == "halves" else media.moving_picture
+        begin = time.monotonic()
+        frames = blocks = 0
+        while not stop.is_set():
+            now = time.monotonic() - begin
+            while blocks * media.BLOCK_SAMPLES / media.SAMPLE_RATE <= now:
+                self.audio_source.on_data(media.tone(blocks))
+                blocks += 1
+            if frames / media.FRAME_RATE <= now:
+                self.video_source.on_captured(draw(frames))
+                frames += 1
+            stop.wait(0.005)
+
+    def run(self) -> int:
+        """Connects, works, disconnects, prints one JSON line. Returns the exit code."""
+        stop = threading.Event()
+        self.connection.connect()
+        if not self.created.wait(CONNECT_DEADLINE_S):
+            print("no connection.created", file=sys.stderr)
+        workers = [threading.Thread(target=self.publish, args=(stop,))] if self.publishes else []
+        if self.args.compress != "none":
+            workers.append(threading.Thread(target=self.talk, args=(stop,)))
+        for worker in workers:
+            worker.start()
+        waited = (self.other_left if self.publishes else self.enough).wait(self.args.seconds + IDLE_DEADLINE_S)
+        if not waited:
+            print("deadline passed before the end of the test", file=sys.stderr)
+        stop.set()
+        for worker in workers:
+            worker.join()
+        stats = json.loads(self.connection.get_stats())
+        self.connection.disconnect()
+        self.disconnected.wait(10)
+        print(json.dumps(self.result(stats)), flush=True)
+        return 0 if waited else 1
+
+    def result(self, stats: list[dict[str, Any]]) -> dict[str, Any]:
+        """Everything a test asks about."""
+        head = 26 if self.args.header else 0
+        mono = np.concatenate(self.sound)[-2 * media.SAMPLE_RATE :] if self.sound else np.zeros(0, np.int16)
+        bodies = [message[head:] for message in self.messages]
+        return {
+            **self.video.result(),
+            "audio_hz": media.dominant_hz(mono),
+            "audio_peak": int(np.abs(mono.astype(np.int32)).max()) if mono.size else 0,
+            "messages": len(bodies),
+            "messages_whole": sum(body.endswith(b":" + media.PAYLOAD_TAIL) for body in bodies),
+            "message_heads": sorted({body.split(b":")[0].decode("utf-8", "replace")[:40] for body in bodies}),
+            "message_senders": sorted({message[:head].decode("ascii", "replace") for message in self.messages}),
+            "connection_id": self.connection_id,
+            "labels": sorted(self.open_labels),
+            "switched": self.switched,
+            "callbacks": self.order,
+            "on_disconnect": self.ended,
+            "on_ws_close": self.ws_close,
+            "track_states": [[track.kind, track.state.name] for track in self.tracks],
+            "stats_types": sorted({entry["type"] for entry in stats}),
+        }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--channel", required=True)
+    parser.add_argument("--role", choices=["publish", "receive"], required=True)
+    parser.add_argument("--codec", default="VP8")
+    parser.add_argument("--mode", choices=["ws", "hybrid", "dc"], default="ws")
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--compress", choices=["none", "true", "false"], default="none", help="messages on #test")
+    parser.add_argument("--header", action="store_true", help="ask for the sender's connection id before each message")
+    parser.add_argument("--picture", choices=["moving", "halves"], default="moving")
+    return Peer(parser.parse_args()).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -31,17 +31,11 @@ impl SoraAudioSource {
     /// timestamp (deprecated): capture time in seconds since the epoch of the first sample. Without it the sound
     /// continues what was given before. Raises ValueError if the channel count is not the source's and TypeError for
     /// anything that is no such array. May be called from any thread; does not block.
-    #[pyo3(signature = (ndarray, timestamp = None, _timestamp = None))]
-    fn on_data(
-        &self,
-        py: Python<'_>,
-        ndarray: &Bound<'_, PyAny>,
-        timestamp: Option<f64>,
-        _timestamp: Option<f64>,
-    ) -> PyResult<()> {
+    #[pyo3(signature = (ndarray, timestamp = None))]
+    fn on_data(&self, py: Python<'_>, ndarray: &Bound<'_, PyAny>, timestamp: Option<f64>) -> PyResult<()> {
         if ndarray.is_instance_of::<PyInt>() {
             return Err(PyTypeError::new_err(
-                "on_data(pointer, samples_per_channel) is not supported yet: pass a numpy array of int16",
+                "on_data(data, samples_per_channel) with a pointer is not supported yet: pass a numpy array of int16",
             ));
         }
         let array: PyReadonlyArrayDyn<'_, i16> = contiguous(ndarray, 2, "an int16 array of shape (samples, channels)")?;

@@ -38,7 +38,7 @@ impl Framer {
         let sample_rate = sample_rate.ok_or(FormatError::SampleRate(rate))?;
         let count = usize::try_from(channels).ok().filter(|c| (1..=MAX_CHANNELS).contains(c));
         let count = count.ok_or(FormatError::Channels(channels))?;
-        let resampler = (sample_rate % 100 != 0).then(|| Resampler::new(sample_rate, 48_000, count));
+        let resampler = (!sample_rate.is_multiple_of(100)).then(|| Resampler::new(sample_rate, 48_000, count));
         let rate = if resampler.is_some() { 48_000 } else { sample_rate };
         Ok(Self { rate, channels: count, resampler, pending: Vec::new() })
     }

@@ -364,11 +364,11 @@ mod tests {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let mut packet = packet(seed >> 4, now);
             packet.timestamp = seed;
-            if seed % 3 == 0 {
+            if seed.is_multiple_of(3) {
                 packet.payload = Bytes::from_static(b"abc");
             }
             buffer.push(packet);
-            if seed % 2 == 0 {
+            if seed.is_multiple_of(2) {
                 buffer.pull();
             }
             assert!(buffer.packets.len() <= MAX_PACKETS && buffer.decoded.len() <= 48_000);

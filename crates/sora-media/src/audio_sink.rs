@@ -31,7 +31,7 @@ impl Converter {
         if track.kind() != TrackKind::Audio {
             return Err(SinkError::Kind { expected: TrackKind::Audio, actual: track.kind() });
         }
-        let usable = |rate: &u32| (MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(rate) && rate % 100 == 0;
+        let usable = |rate: &u32| (MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(rate) && rate.is_multiple_of(100);
         let frequency = match frequency {
             -1 => None,
             _ => Some(u32::try_from(frequency).ok().filter(usable).ok_or(SinkError::Frequency(frequency))?),

@@ -1,1 +1,87 @@
-fn main() {}
+//! The commands of this workspace: `cargo xtask COMMAND`.
+#![forbid(unsafe_code)]
+
+mod demo;
+mod extension;
+mod interop;
+mod process;
+mod setup;
+mod test;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::process::{Outcome, exec};
+use crate::setup::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, tests and shows this workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Send pictures and sound through the development server to a second program and show what arrived
+    Demo(demo::Options),
+    /// Run every test: Rust, documentation examples, Python
+    Test,
+    /// Test against independent implementations: the reference wheel, aiortc, a browser
+    Interop,
+    /// Everything a change has to pass
+    Ci,
+    /// Run the Python interpreter that has the working tree's sora_sdk
+    #[command(disable_help_flag = true)]
+    Python {
+        /// Passed on as they are
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run the development server
+    #[command(disable_help_flag = true)]
+    Devserver {
+        /// Passed on as they are
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Comes with a later release
+    BuildWheels,
+    /// Comes with a later release
+    Bench,
+}
+
+fn later(name: &str) -> ExitCode {
+    eprintln!("xtask: {name} comes with a later release");
+    ExitCode::from(2)
+}
+
+fn devserver(workspace: &Workspace, arguments: &[OsString]) -> Outcome {
+    setup::system_packages()?;
+    let program = workspace.devserver()?;
+    exec(&mut setup::command(&program, arguments))
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = Workspace::find().and_then(|workspace| match &arguments.command {
+        Task::Demo(options) => demo::demo(&workspace, options),
+        Task::Test => test::test(&workspace),
+        Task::Interop => interop::interop(&workspace),
+        Task::Ci => test::ci(&workspace),
+        Task::Python { arguments } => extension::python(&workspace, arguments),
+        Task::Devserver { arguments } => devserver(&workspace, arguments),
+        Task::BuildWheels | Task::Bench => Ok(()),
+    });
+    match (outcome, &arguments.command) {
+        (Err(reason), _) => {
+            eprintln!("xtask: {reason}");
+            ExitCode::FAILURE
+        }
+        (Ok(()), Task::BuildWheels) => later("build-wheels"),
+        (Ok(()), Task::Bench) => later("bench"),
+        (Ok(()), _) => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,79 @@
+//! Tests against implementations that share no code with this workspace.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::extension;
+use crate::process::{Outcome, header, on_path, run, run_visible};
+use crate::setup::{self, Environment, Workspace};
+
+const OURS: [&str; 6] = ["numpy", "pytest", "pytest-timeout", "aiortc", "aiohttp", "opencv-python-headless"];
+const REFERENCE: [&str; 2] = ["sora_sdk==2025.4.0", "numpy"];
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+const NODE_PACKAGES: [(&str, &str); 2] = [("sora-js-sdk", "2026.1.0"), ("playwright-core", "1.65.1")];
+
+/// `cargo xtask interop`.
+///
+/// # Errors
+/// If something needed cannot be had, or a test fails. A missing browser only skips the tests that need it.
+pub(crate) fn interop(workspace: &Workspace) -> Outcome {
+    header("interop: build");
+    setup::system_packages()?;
+    let server = workspace.devserver()?;
+    let path = extension::install(workspace)?;
+    let (ours, reference, browser) = {
+        let _lock = workspace.lock()?;
+        let ours = Environment { name: "interop-ours", packages: &OURS, path: Some(&path) }.interpreter(workspace)?;
+        let reference = Environment { name: "reference", packages: &REFERENCE, path: None }.interpreter(workspace)?;
+        let browser = browser(workspace).map_err(|reason| eprintln!("interop: no browser tests: {reason}")).ok();
+        (ours, reference, browser)
+    };
+    header("interop: pytest interop");
+    let mut pytest = Command::new(ours);
+    pytest
+        .current_dir(&workspace.root)
+        .args(["-m", "pytest", "interop/", "-p", "no:cacheprovider", "--timeout", "120", "-rs"])
+        .env("SORA_DEVSERVER", server)
+        .env("SORA_REFERENCE_PYTHON", reference);
+    match browser {
+        Some(browser) => pytest.env("SORA_CHROMIUM", browser.program).env("SORA_NPM_DIR", browser.packages),
+        None => pytest.env_remove("SORA_CHROMIUM").env_remove("SORA_NPM_DIR"),
+    };
+    run_visible(&mut pytest)
+}
+
+struct Browser {
+    program: PathBuf,
+    /// The folder that has `node_modules`.
+    packages: PathBuf,
+}
+
+fn browser(workspace: &Workspace) -> Outcome<Browser> {
+    let find = || BROWSERS.iter().find_map(|name| on_path(name));
+    let program = match find() {
+        Some(program) => program,
+        None => {
+            setup::install(&["chromium"])?;
+            find().ok_or("chromium was installed but is not on PATH")?
+        }
+    };
+    let packages = workspace.target.join("npm");
+    if NODE_PACKAGES.iter().all(|(name, version)| installed(&packages, name, version)) {
+        return Ok(Browser { program, packages });
+    }
+    let npm = on_path("npm").ok_or("npm is not on PATH")?;
+    let mut command = Command::new(npm);
+    command.args(["install", "--no-save", "--no-audit", "--no-fund", "--prefix"]).arg(&packages);
+    command.args(NODE_PACKAGES.map(|(name, version)| format!("{name}@{version}")));
+    std::fs::create_dir_all(&packages).map_err(|error| format!("{}: {error}", packages.display()))?;
+    run(&mut command)?;
+    Ok(Browser { program, packages })
+}
+
+fn installed(packages: &Path, name: &str, version: &str) -> bool {
+    let description = packages.join("node_modules").join(name).join("package.json");
+    std::fs::read_to_string(description)
+        .ok()
+        .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok())
+        .is_some_and(|value| value["version"] == version)
+}

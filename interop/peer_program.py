@@ -164,8 +164,10 @@ class Peer:
         """Connects, works, disconnects, prints one JSON line. Returns the exit code."""
         stop = threading.Event()
         self.connection.connect()
-        if not self.created.wait(CONNECT_DEADLINE_S):
-            print("no connection.created", file=sys.stderr)
+        if not self.created.wait(CONNECT_DEADLINE_S) or self.ended:
+            print(f"not connected: {self.ended or 'no connection.created'}", file=sys.stderr)
+            return 1
+        print(json.dumps({"event": "connected"}), flush=True)
         workers = [threading.Thread(target=self.publish, args=(stop,))] if self.publishes else []
         if self.args.compress != "none":
             workers.append(threading.Thread(target=self.talk, args=(stop,)))
@@ -189,6 +191,7 @@ class Peer:
         mono = np.concatenate(self.sound)[-2 * media.SAMPLE_RATE :] if self.sound else np.zeros(0, np.int16)
         bodies = [message[head:] for message in self.messages]
         return {
+            "event": "result",
             **self.video.result(),
             "audio_hz": media.dominant_hz(mono),
             "audio_peak": int(np.abs(mono.astype(np.int32)).max()) if mono.size else 0,
@@ -204,6 +207,12 @@ class Peer:
             "on_ws_close": self.ws_close,
             "track_states": [[track.kind, track.state.name] for track in self.tracks],
             "stats_types": sorted({entry["type"] for entry in stats}),
+            "outgoing": [
+                {key: entry.get(key) for key in ("kind", "packetsSent", "bytesSent", "targetBitrate", "frameWidth", "pliCount", "nackCount", "qualityLimitationReason")}
+                for entry in stats
+                if entry["type"] == "outbound-rtp"
+            ]
+            + [entry.get("availableOutgoingBitrate") for entry in stats if entry["type"] == "candidate-pair"],
         }
 
 

@@ -1,0 +1,92 @@
+"""Fixtures of the interoperability tests: the development server, interpreters, and children that always end.
+
+SORA_DEVSERVER is the server's binary, SORA_REFERENCE_PYTHON an interpreter with the reference package, SORA_NPM_DIR a
+folder with node_modules/sora-js-sdk and node_modules/playwright-core. Tests are skipped, with the reason, where what
+they need is absent. Every port is chosen by the system.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from child import Child
+
+
+def _required(name: str) -> Path:
+    value = os.environ.get(name)
+    if not value:
+        pytest.skip(f"{name} is not set")
+    path = Path(value)
+    if not path.exists():
+        pytest.skip(f"{name}: {path} does not exist")
+    return path
+
+
+@pytest.fixture(scope="session")
+def devserver() -> Iterator[str]:
+    """The signaling URL of a development server that runs for the whole session."""
+    binary = _required("SORA_DEVSERVER")
+    server = Child([str(binary), "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"])
+    try:
+        ready = json.loads(server.line(lambda line: line.startswith("{"), 15))
+        yield ready["signaling_url"]
+    finally:
+        server.end()
+
+
+@pytest.fixture(scope="session")
+def our_python() -> str:
+    """The interpreter with our package: the one that runs the tests."""
+    pytest.importorskip("sora_sdk", reason="our sora_sdk package is not installed beside the tests")
+    return sys.executable
+
+
+@pytest.fixture(scope="session")
+def reference_python() -> str:
+    """The interpreter with the reference package."""
+    return str(_required("SORA_REFERENCE_PYTHON"))
+
+
+@pytest.fixture(scope="session")
+def npm_dir() -> Path:
+    """The folder with node_modules; checked together with node itself."""
+    folder = _required("SORA_NPM_DIR")
+    for module in ("sora-js-sdk", "playwright-core"):
+        if not (folder / "node_modules" / module).is_dir():
+            pytest.skip(f"SORA_NPM_DIR has no node_modules/{module}")
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the Chromium binary."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("Chromium is not installed")
+    return path
+
+
+@pytest.fixture
+def channel() -> str:
+    """A channel that no other test uses."""
+    return f"interop-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def children() -> Iterator[list[Child]]:
+    """Children that a test starts; all of them are ended with it."""
+    started: list[Child] = []
+    try:
+        yield started
+    finally:
+        for child in started:
+            child.end()

@@ -138,7 +138,7 @@ impl SessionDescription {
             "extmap-allow-mixed" => self.extmap_allow_mixed = true,
             "ice-ufrag" => level.ice_ufrag = Some(value.to_owned()),
             "ice-pwd" => level.ice_pwd = Some(value.to_owned()),
-            "fingerprint" => level.fingerprint = Some(fingerprint(value)?),
+            "fingerprint" => choose_fingerprint(&mut level.fingerprint, fingerprint(value)?),
             "setup" => level.setup = setup(value),
             "extmap" => level.extmaps.extend(extmap(value)),
             _ => {}
@@ -190,7 +190,7 @@ impl MediaDescription {
             "inactive" => self.direction = Direction::Inactive,
             "ice-ufrag" => self.ice_ufrag = Some(value.to_owned()),
             "ice-pwd" => self.ice_pwd = Some(value.to_owned()),
-            "fingerprint" => self.fingerprint = Some(fingerprint(value)?),
+            "fingerprint" => choose_fingerprint(&mut self.fingerprint, fingerprint(value)?),
             "setup" => self.setup = setup(value),
             "candidate" => self.candidates.push(format!("candidate:{value}")),
             "end-of-candidates" => self.end_of_candidates = true,
@@ -289,6 +289,13 @@ fn fingerprint(value: &str) -> Option<(String, String)> {
     Some((algorithm.to_ascii_lowercase(), value.trim().to_ascii_lowercase()))
 }
 
+/// A peer may give several, one per hash function (RFC 8122 section 5): the one this stack verifies is kept.
+fn choose_fingerprint(slot: &mut Option<(String, String)>, given: (String, String)) {
+    if slot.as_ref().is_none_or(|(algorithm, _)| algorithm != "sha-256") {
+        *slot = Some(given);
+    }
+}
+
 fn setup(value: &str) -> Option<Setup> {
     match value.trim() {
         "actpass" => Some(Setup::ActPass),
@@ -302,4 +309,17 @@ fn extmap(value: &str) -> Option<ExtMap> {
     let mut words = value.split_whitespace();
     let id = words.next()?.split('/').next()?.parse().ok()?;
     Some(ExtMap { id, uri: words.next()?.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_fingerprints_the_sha_256_one_is_kept() {
+        let text = "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n\
+                    a=fingerprint:sha-256 AA:BB\r\na=fingerprint:sha-512 CC:DD\r\n";
+        let session = SessionDescription::parse(text).expect("readable");
+        assert_eq!(session.media[0].fingerprint, Some(("sha-256".to_owned(), "aa:bb".to_owned())));
+    }
 }

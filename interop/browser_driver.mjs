@@ -18,6 +18,7 @@ const files = {
 };
 const server = createServer((request, response) => {
   const file = files[request.url];
+  if (request.url === "/favicon.ico") return response.writeHead(204).end();
   if (!file) return response.writeHead(404).end();
   response.writeHead(200, { "content-type": file[0] });
   createReadStream(file[1]).pipe(response);

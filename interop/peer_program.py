@@ -1,7 +1,7 @@
 """One peer of an interoperability test: publishes or receives through the public sora_sdk API, then reports in JSON.
 
 The same script runs under our package and under the reference. It waits on events with deadlines only. A publisher
-ends when the other connection has left, a receiver when it has received for --seconds.
+ends when the other connection has left, one that receives (receive, both) when it has received for --seconds.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sora_sdk import Sora, SoraAudioStreamSink, SoraVideoSink
 
 CONNECT_DEADLINE_S = 20.0
 IDLE_DEADLINE_S = 30.0
+ROLES = {"publish": "sendonly", "receive": "recvonly", "both": "sendrecv"}
 CALLBACKS = ("on_set_offer", "on_notify", "on_switched", "on_ws_close", "on_data_channel", "on_message", "on_track")
 
 
@@ -43,14 +44,14 @@ class Peer:
         self.other_left, self.enough = threading.Event(), threading.Event()
         sora = Sora()
         self.sora = sora
-        self.publishes = args.role == "publish"
+        self.publishes = args.role != "receive"
         sources: dict[str, Any] = {}
         if self.publishes:
             self.audio_source, self.video_source = sora.create_audio_source(1, media.SAMPLE_RATE), sora.create_video_source()
             sources = {"audio_source": self.audio_source, "video_source": self.video_source, "video_codec_type": args.codec}
         self.connection = sora.create_connection(
             signaling_urls=[args.url],
-            role="sendonly" if self.publishes else "recvonly",
+            role=ROLES[args.role],
             channel_id=args.channel,
             **sources,
             **self.mode_options(),
@@ -173,7 +174,7 @@ class Peer:
             workers.append(threading.Thread(target=self.talk, args=(stop,)))
         for worker in workers:
             worker.start()
-        waited = (self.other_left if self.publishes else self.enough).wait(self.args.seconds + IDLE_DEADLINE_S)
+        waited = (self.other_left if self.args.role == "publish" else self.enough).wait(self.args.seconds + IDLE_DEADLINE_S)
         if not waited:
             print("deadline passed before the end of the test", file=sys.stderr)
         stop.set()
@@ -220,7 +221,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
     parser.add_argument("--channel", required=True)
-    parser.add_argument("--role", choices=["publish", "receive"], required=True)
+    parser.add_argument("--role", choices=list(ROLES), required=True)
     parser.add_argument("--codec", default="VP8")
     parser.add_argument("--mode", choices=["ws", "hybrid", "dc"], default="ws")
     parser.add_argument("--seconds", type=float, default=4)

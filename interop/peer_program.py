@@ -11,6 +11,7 @@ import json
 import sys
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class Peer:
         self.connection_id = ""
         self.others: set[str] = set()
         self.video, self.sound = media.VideoTally(), list[Any]()
+        self.frames_of: dict[str, int] = {}
         self.sinks: list[Any] = []
         self.tracks: list[Any] = []
         self.created, self.disconnected, self.label_open = threading.Event(), threading.Event(), threading.Event()
@@ -66,7 +68,7 @@ class Peer:
             return {}
         options: dict[str, Any] = {"data_channel_signaling": True, "ignore_disconnect_websocket": self.args.mode == "dc"}
         if self.args.compress != "none":
-            channel: dict[str, Any] = {"label": "#test", "direction": "sendrecv", "compress": self.args.compress == "true"}
+            channel: dict[str, Any] = {"label": self.args.label, "direction": "sendrecv", "compress": self.args.compress == "true"}
             if self.args.header:
                 channel["header"] = [{"type": "sender_connection_id"}]
             options["data_channels"] = [channel]
@@ -105,7 +107,7 @@ class Peer:
     def on_data_channel(self, label: str) -> None:
         self.note("on_data_channel")
         self.open_labels.add(label)
-        if label == "#test":
+        if label == self.args.label:
             self.label_open.set()
 
     def on_message(self, label: str, data: bytes) -> None:
@@ -117,19 +119,21 @@ class Peer:
         self.tracks.append(track)
         if track.kind == "video":
             sink = SoraVideoSink(track)
-            sink.on_frame = self.on_video
+            sink.on_frame = partial(self.on_video, track.id)
         else:
             sink = SoraAudioStreamSink(track, media.SAMPLE_RATE, 1)
-            sink.on_frame = self.on_audio
+            sink.on_frame = partial(self.on_audio, track.id)
         self.sinks.append(sink)
 
-    def on_video(self, frame: Any) -> None:
+    def on_video(self, track_id: str, frame: Any) -> None:
         now = time.monotonic()
+        self.frames_of[track_id] = self.frames_of.get(track_id, 0) + 1
         self.video.add(frame.data(), now)
         if now - self.video.times[0] >= self.args.seconds:
             self.enough.set()
 
-    def on_audio(self, frame: Any) -> None:
+    def on_audio(self, track_id: str, frame: Any) -> None:
+        self.frames_of[track_id] = self.frames_of.get(track_id, 0) + 1
         self.sound.append(np.array(frame.data()[:, 0], copy=True))
 
     def on_disconnect(self, code: Any, text: str) -> None:
@@ -143,7 +147,7 @@ class Peer:
         self.label_open.wait(CONNECT_DEADLINE_S)
         number = 0
         while not stop.wait(0.2):
-            self.connection.send_data_channel("#test", media.payload(self.args.role, number))
+            self.connection.send_data_channel(self.args.label, media.payload(self.args.role, number))
             number += 1
 
     def publish(self, stop: threading.Event) -> None:
@@ -174,19 +178,21 @@ class Peer:
             workers.append(threading.Thread(target=self.talk, args=(stop,)))
         for worker in workers:
             worker.start()
-        waited = (self.other_left if self.args.role == "publish" else self.enough).wait(self.args.seconds + IDLE_DEADLINE_S)
+        until = self.args.until or ("left" if self.args.role == "publish" else "enough")
+        waited = (self.other_left if until == "left" else self.enough).wait(self.args.seconds + IDLE_DEADLINE_S)
         if not waited:
             print("deadline passed before the end of the test", file=sys.stderr)
         stop.set()
         for worker in workers:
             worker.join()
+        states = [track.state.name for track in self.tracks]
         stats = json.loads(self.connection.get_stats())
         self.connection.disconnect()
         self.disconnected.wait(10)
-        print(json.dumps(self.result(stats)), flush=True)
+        print(json.dumps(self.result(stats, states)), flush=True)
         return 0 if waited else 1
 
-    def result(self, stats: list[dict[str, Any]]) -> dict[str, Any]:
+    def result(self, stats: list[dict[str, Any]], states: list[str]) -> dict[str, Any]:
         """Everything a test asks about."""
         head = 26 if self.args.header else 0
         mono = np.concatenate(self.sound)[-2 * media.SAMPLE_RATE :] if self.sound else np.zeros(0, np.int16)
@@ -206,6 +212,10 @@ class Peer:
             "callbacks": self.order,
             "on_disconnect": self.ended,
             "on_ws_close": self.ws_close,
+            "tracks": [
+                {"kind": track.kind, "stream_id": track.stream_id, "state": state, "frames": self.frames_of.get(track.id, 0)}
+                for track, state in zip(self.tracks, states, strict=True)
+            ],
             "track_states": [[track.kind, track.state.name] for track in self.tracks],
             "stats_types": sorted({entry["type"] for entry in stats}),
             "outgoing": [
@@ -225,7 +235,9 @@ def main() -> int:
     parser.add_argument("--codec", default="VP8")
     parser.add_argument("--mode", choices=["ws", "hybrid", "dc"], default="ws")
     parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--compress", choices=["none", "true", "false"], default="none", help="messages on #test")
+    parser.add_argument("--compress", choices=["none", "true", "false"], default="none", help="messages on --label")
+    parser.add_argument("--label", default="#test")
+    parser.add_argument("--until", choices=["enough", "left"], help="what ends it; left for publish, else enough")
     parser.add_argument("--header", action="store_true", help="ask for the sender's connection id before each message")
     parser.add_argument("--picture", choices=["moving", "halves"], default="moving")
     return Peer(parser.parse_args()).run()

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt, stream::FuturesUnordered};
 use rand::seq::SliceRandom;
@@ -23,6 +23,9 @@ use crate::tls::{TlsOptions, client_config};
 
 /// Offers of a thousand participants and pongs with their statistics stay below this.
 const MAX_MESSAGE: usize = 8 << 20;
+
+/// A server that keeps TCP open after the closing handshake is not waited for longer.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// Limits both sides use.
 #[must_use]
@@ -88,6 +91,8 @@ pub struct WebSocket {
     stream: WebSocketStream<Box<dyn Stream>>,
     remote: Option<SocketAddr>,
     closed: Option<(u16, String)>,
+    /// When TCP should have ended after the closing handshake.
+    closing: Option<Instant>,
     ended: bool,
 }
 
@@ -96,7 +101,7 @@ impl WebSocket {
     pub async fn accept_upgraded(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         let stream: Box<dyn Stream> = Box::new(stream);
         let stream = WebSocketStream::from_raw_socket(stream, Role::Server, Some(websocket_config())).await;
-        Self { stream, remote: None, closed: None, ended: false }
+        Self { stream, remote: None, closed: None, closing: None, ended: false }
     }
 
     /// True if the peer is on this machine.
@@ -117,7 +122,7 @@ impl WebSocket {
             if self.ended {
                 std::future::pending::<()>().await;
             }
-            let event = match self.stream.next().await {
+            let event = match self.next_frame().await {
                 Some(Ok(Message::Text(text))) => return WebSocketEvent::Text(text.as_str().to_owned()),
                 Some(Ok(Message::Binary(data))) => {
                     return WebSocketEvent::Text(String::from_utf8_lossy(&data).into_owned());
@@ -127,6 +132,7 @@ impl WebSocket {
                     let (code, reason) =
                         frame.map_or((0, String::new()), |f| (f.code.into(), f.reason.as_str().to_owned()));
                     self.closed = Some((code, reason));
+                    self.closing = Some(Instant::now() + CLOSE_GRACE);
                     continue;
                 }
                 Some(Ok(_)) => continue,
@@ -147,6 +153,14 @@ impl WebSocket {
             };
             self.ended = true;
             return event;
+        }
+    }
+
+    /// The next frame; after the peer's close frame only until TCP should have ended.
+    async fn next_frame(&mut self) -> Option<Result<Message, Error>> {
+        match self.closing {
+            None => self.stream.next().await,
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), self.stream.next()).await.unwrap_or(None),
         }
     }
 
@@ -242,7 +256,7 @@ async fn connect_one(url: &Url, options: &ConnectOptions) -> Result<WebSocket, S
         HeaderValue::from_str(&options.user_agent).map_err(|_| "the user agent has invalid characters".to_owned())?;
     request.headers_mut().insert("User-Agent", agent);
     match tokio_tungstenite::client_async_with_config(request, stream, Some(websocket_config())).await {
-        Ok((stream, _)) => Ok(WebSocket { stream, remote, closed: None, ended: false }),
+        Ok((stream, _)) => Ok(WebSocket { stream, remote, closed: None, closing: None, ended: false }),
         Err(Error::Http(_)) => Err("The WebSocket handshake was declined by the remote peer".to_owned()),
         Err(Error::Io(error)) => Err(io_reason(&error)),
         Err(error) => Err(error.to_string()),
@@ -322,6 +336,23 @@ mod tests {
         };
         let (event, ()) = tokio::join!(client, accepting);
         assert_eq!(event, WebSocketEvent::Closed { code: 4490, reason: "AUTH-FAILURE".to_owned() });
+    }
+
+    #[tokio::test]
+    async fn a_server_that_keeps_tcp_open_after_its_close_frame_is_not_waited_for() {
+        let (listener, url) = server().await;
+        let urls = vec![url];
+        let accepting = async {
+            let (tcp, _) = listener.accept().await.expect("a connection");
+            let mut socket = tokio_tungstenite::accept_async(tcp).await.expect("an upgrade");
+            socket.send(Message::Close(None)).await.expect("sent");
+            socket
+        };
+        let options = options();
+        let (connected, _kept_open) = tokio::join!(connect(&urls, &options), accepting);
+        let (mut socket, _) = connected.expect("connected");
+        let event = tokio::time::timeout(Duration::from_secs(10), socket.next()).await.expect("an end in time");
+        assert_eq!(event, WebSocketEvent::Closed { code: 0, reason: String::new() });
     }
 
     #[tokio::test]

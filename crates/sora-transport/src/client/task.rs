@@ -136,10 +136,8 @@ impl Task {
                     self.session.handle_timeout(deadline);
                 }
             }
-            Err(error) => {
-                let invalid = matches!(error, ConnectError::InvalidUrls(_));
-                self.session.websocket_failed(&error.to_string(), invalid);
-            }
+            Err(ConnectError::Handshake { reason, url }) => self.session.handshake_failed(&reason, &url, None),
+            Err(error @ ConnectError::InvalidUrls(_)) => self.session.websocket_failed(&error.to_string(), true),
         }
     }
 

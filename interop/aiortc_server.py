@@ -100,9 +100,10 @@ class Session:
             labels = {label: message["channel_id"].startswith("dcz") for label in MANAGED}
             labels |= {entry["label"]: bool(entry.get("compress")) for entry in message.get("data_channels", [])}
         self.compress = labels
+        # Media first: aiortc bundles everything onto the transport of the first m-line.
+        self.add_pair(self.other_id, send=role == "recvonly")
         for label in labels:
             self.open_label(label)
-        self.add_pair(self.other_id, send=role == "recvonly")
         self.pc.on("track", lambda track: self.spawn(self.taken.drain(track)))
         self.pc.on("connectionstatechange", self.on_state)
         sdp = await self.make_offer()

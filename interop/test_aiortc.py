@@ -27,6 +27,13 @@ def aiortc_server() -> Iterator[tuple[Child, str]]:
         server.end()
 
 
+@pytest.fixture(params=["ours", "reference"])
+def python(request: pytest.FixtureRequest) -> str:
+    """Our package, and the reference as a check that the server is right."""
+    name = {"ours": "our_python", "reference": "reference_python"}[request.param]
+    return str(request.getfixturevalue(name))
+
+
 def run(
     server: tuple[Child, str], python: str, children: list[Child], channel: str, role: str, **options: Any
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -64,10 +71,10 @@ def check_labels(result: dict[str, Any], session: dict[str, Any], mode: str) -> 
 
 
 def test_plain_publish(
-    aiortc_server: tuple[Child, str], our_python: str, children: list[Child], channel: str
+    aiortc_server: tuple[Child, str], python: str, children: list[Child], channel: str
 ) -> None:
     """What we publish (VP8, Opus) aiortc decodes: whole pictures at their rate, and the tone."""
-    result, session = run(aiortc_server, our_python, children, channel, "publish", codec="VP8", seconds=4)
+    result, session = run(aiortc_server, python, children, channel, "publish", codec="VP8", seconds=4)
     assert session["frames"] >= 75 and session["fps"] >= 20, session
     assert session["size"] == [640, 480], session
     assert session["numbers"] >= 0.9 * session["frames"], session
@@ -76,10 +83,10 @@ def test_plain_publish(
 
 
 def test_plain_receive(
-    aiortc_server: tuple[Child, str], our_python: str, children: list[Child], channel: str
+    aiortc_server: tuple[Child, str], python: str, children: list[Child], channel: str
 ) -> None:
     """What aiortc sends (VP8, Opus) we decode, under the stream id of the offer."""
-    result, session = run(aiortc_server, our_python, children, channel, "receive", seconds=4)
+    result, session = run(aiortc_server, python, children, channel, "receive", seconds=4)
     check_received(result)
     assert {track["stream_id"] for track in result["tracks"]} == {session["streams"][0]}, result
     assert "ws disconnect" in session["log"], session
@@ -89,12 +96,12 @@ def test_plain_receive(
 @pytest.mark.parametrize("scenario", ["dc", "dcz"])
 @pytest.mark.parametrize("role", ["receive", "publish"])
 def test_data_channels(
-    aiortc_server: tuple[Child, str], our_python: str, children: list[Child], channel: str,
+    aiortc_server: tuple[Child, str], python: str, children: list[Child], channel: str,
     mode: str, scenario: str, role: str,
 ) -> None:  # fmt: skip
     """Signaling over data channels: dc has plain labels (text), dcz labels with zlib, and messages likewise."""
     result, session = run(
-        aiortc_server, our_python, children, f"{scenario}-{channel}", role, mode=mode, seconds=4, label="#spam",
+        aiortc_server, python, children, f"{scenario}-{channel}", role, mode=mode, seconds=4, label="#spam",
         compress="true" if scenario == "dcz" else "false",
     )  # fmt: skip
     check_labels(result, session, mode)
@@ -107,11 +114,11 @@ def test_data_channels(
 
 @pytest.mark.parametrize("mode", ["ws", "hybrid", "dc"])
 def test_reoffer(
-    aiortc_server: tuple[Child, str], our_python: str, children: list[Child], channel: str, mode: str
+    aiortc_server: tuple[Child, str], python: str, children: list[Child], channel: str, mode: str
 ) -> None:
     """A second pair of tracks arrives by re-offer, plays, and ends when its m-lines go to port 0; the first goes on."""
     result, session = run(
-        aiortc_server, our_python, children, f"reoffer-{channel}", "receive", mode=mode, seconds=1, until="left"
+        aiortc_server, python, children, f"reoffer-{channel}", "receive", mode=mode, seconds=1, until="left"
     )
     first, second = session["streams"]
     states = {(track["kind"], track["stream_id"]): track["state"] for track in result["tracks"]}

@@ -45,12 +45,14 @@ class Browser:
         )
         return str(connected["connection_id"])
 
-    def stop(self, mode: str) -> None:
-        """Disconnects; the page must have been connected till then and end without an error."""
+    def stop(self) -> dict[str, Any]:
+        """Disconnects; the page must have been connected till then. Returns its one disconnect event."""
         ended = self.call("stop")
         assert ended["connectionState"] == "connected", ended
         assert "connection.created" in ended["notified"], ended
-        assert [event["type"] for event in ended["disconnected"]] == ["normal"], (mode, ended)
+        (event,) = ended["disconnected"]
+        assert event["type"] == "normal", ended
+        return dict(event)
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def test_browser_publishes(
     receiver = start_peer(our_python, devserver, channel, "receive", mode=mode, seconds=SECONDS)
     children.append(receiver)
     check_camera(receiver.result(DEADLINE_S))
-    browser.stop(mode)
+    browser.stop()
 
 
 @pytest.mark.parametrize(("mode", "codec"), [("ws", "VP8"), ("ws", "VP9"), ("hybrid", "VP9"), ("dc", "VP8")])
@@ -113,7 +115,8 @@ def test_browser_plays(
     assert later["codec"] == f"video/{codec}", later
     check_red_and_blue(later)
     assert later["audioPackets"] > first["audioPackets"] > 0, (first, later)
-    browser.stop(mode)
+    assert later["audioEnergy"] > first["audioEnergy"] > 0, (first, later)
+    browser.stop()
     sent = publisher.result(DEADLINE_S)
     assert later["streams"] == [sent["connection_id"]], (later, sent["connection_id"])
     assert [code for code, _ in sent["on_disconnect"]] == ["CLOSE_SUCCEEDED"], sent
@@ -130,7 +133,7 @@ def test_both_ways_at_once(
     peer.event("connected", DEADLINE_S)
     check_red_and_blue(browser.call("play", frames=60, deadline_ms=20_000))
     check_camera(peer.result(DEADLINE_S))
-    browser.stop(mode)
+    browser.stop()
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "dc"])
@@ -149,7 +152,7 @@ def test_messages(
     browser_id = browser.start(devserver, channel, "recvonly", mode, compress=compress, header=header)
     talked = browser.call("talk", count=5, deadline_ms=20_000)
     # Ours has heard the browser before the browser goes: its messages are on their way since it began to talk.
-    browser.stop(mode)
+    browser.stop()
     sent = publisher.result(DEADLINE_S)
     prefix = sent["connection_id"].encode() if header else b""
     bodies = [bytes(message["bytes"]) for message in talked["messages"]]
@@ -158,3 +161,12 @@ def test_messages(
     assert sent["messages"] >= 3 and sent["messages_whole"] == sent["messages"], sent
     assert sent["message_heads"] == ["browser"], sent
     assert sent["message_senders"] == ([browser_id] if header else [""]), sent
+
+
+@pytest.mark.parametrize("mode", ["ws", "hybrid", "dc"])
+def test_goodbye(devserver: str, browser: Browser, channel: str, mode: str) -> None:
+    """The server closes each data channel, not the association under them: sora-js-sdk calls the latter an error."""
+    browser.start(devserver, channel, "sendonly", mode, "VP8")
+    browser.call("switched", deadline_ms=10_000)
+    event = browser.stop()
+    assert (event["code"], event["reason"]) == (1000, "TYPE-DISCONNECT"), event

@@ -9,7 +9,8 @@ use crate::setup::{self, Environment, Workspace};
 
 const OURS: [&str; 6] = ["numpy", "pytest", "pytest-timeout", "aiortc", "aiohttp", "opencv-python-headless"];
 const REFERENCE: [&str; 2] = ["sora_sdk==2025.4.0", "numpy"];
-const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+/// The names the tests look for on `PATH`.
+const BROWSERS: [&str; 2] = ["chromium", "chromium-browser"];
 const NODE_PACKAGES: [(&str, &str); 2] = [("sora-js-sdk", "2026.1.0"), ("playwright-core", "1.65.1")];
 
 /// `cargo xtask interop`.
@@ -36,38 +37,28 @@ pub(crate) fn interop(workspace: &Workspace) -> Outcome {
         .env("SORA_DEVSERVER", server)
         .env("SORA_REFERENCE_PYTHON", reference);
     match browser {
-        Some(browser) => pytest.env("SORA_CHROMIUM", browser.program).env("SORA_NPM_DIR", browser.packages),
-        None => pytest.env_remove("SORA_CHROMIUM").env_remove("SORA_NPM_DIR"),
+        Some(packages) => pytest.env("SORA_NPM_DIR", packages),
+        None => pytest.env_remove("SORA_NPM_DIR"),
     };
     run_visible(&mut pytest)
 }
 
-struct Browser {
-    program: PathBuf,
-    /// The folder that has `node_modules`.
-    packages: PathBuf,
-}
-
-fn browser(workspace: &Workspace) -> Outcome<Browser> {
-    let find = || BROWSERS.iter().find_map(|name| on_path(name));
-    let program = match find() {
-        Some(program) => program,
-        None => {
-            setup::install(&["chromium"])?;
-            find().ok_or("chromium was installed but is not on PATH")?
-        }
-    };
+/// Makes the browser tests possible: Chromium, Node.js, and a folder with `node_modules`, which is returned.
+fn browser(workspace: &Workspace) -> Outcome<PathBuf> {
+    let npm = on_path("npm").filter(|_| on_path("node").is_some()).ok_or("node and npm are not on PATH")?;
+    if !BROWSERS.iter().any(|name| on_path(name).is_some()) {
+        setup::install(&["chromium"])?;
+    }
     let packages = workspace.target.join("npm");
     if NODE_PACKAGES.iter().all(|(name, version)| installed(&packages, name, version)) {
-        return Ok(Browser { program, packages });
+        return Ok(packages);
     }
-    let npm = on_path("npm").ok_or("npm is not on PATH")?;
     let mut command = Command::new(npm);
     command.args(["install", "--no-save", "--no-audit", "--no-fund", "--prefix"]).arg(&packages);
     command.args(NODE_PACKAGES.map(|(name, version)| format!("{name}@{version}")));
     std::fs::create_dir_all(&packages).map_err(|error| format!("{}: {error}", packages.display()))?;
     run(&mut command)?;
-    Ok(Browser { program, packages })
+    Ok(packages)
 }
 
 fn installed(packages: &Path, name: &str, version: &str) -> bool {

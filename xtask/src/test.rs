@@ -46,7 +46,7 @@ pub(crate) fn test(workspace: &Workspace) -> Outcome {
         });
     } else {
         steps.step("test: cargo test", || {
-            run_visible(workspace.cargo().args(["test", "--workspace", "--all-targets", "--no-fail-fast"]))
+            run_visible(workspace.cargo().args(["test", "--workspace", "--tests", "--no-fail-fast"]))
         });
     }
     steps.step("test: documentation examples", || {

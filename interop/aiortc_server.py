@@ -158,8 +158,8 @@ class Session:
             candidate.sdpMLineIndex = 0
             await self.pc.addIceCandidate(candidate)
         elif kind == "disconnect":
-            for channel in self.channels.values() if over_label else []:
-                channel.close()
+            if over_label:
+                await self.close_labels()
             if not self.socket.closed:
                 await self.socket.close(code=1000, message=b"TYPE-DISCONNECT")
 
@@ -174,6 +174,17 @@ class Session:
             channel.on("open", opened.set)
             if channel.readyState != "open":
                 await opened.wait()
+
+    async def close_labels(self) -> None:
+        """Closes every data channel and waits for the client's half, at most two seconds."""
+        shut = [asyncio.Event() for _ in self.channels]
+        for channel, event in zip(self.channels.values(), shut, strict=True):
+            channel.on("close", event.set)
+            channel.close()
+        try:
+            await asyncio.wait_for(asyncio.gather(*(event.wait() for event in shut)), 2)
+        except TimeoutError:
+            self.log.append("labels not closed: " + " ".join(name for name, c in self.channels.items() if c.readyState != "closed"))
 
     async def live(self) -> None:
         """What the server says once the connection stands."""
@@ -190,8 +201,6 @@ class Session:
         if role == "sendonly":
             while len(self.taken.video.times) < 75:
                 await asyncio.sleep(0.05)
-        else:
-            await asyncio.sleep(0)
         # Tells a publisher that its audience has left, which ends it.
         if role == "sendonly" or self.connect["channel_id"].startswith("reoffer"):
             destroyed = {"type": "notify", "event_type": "connection.destroyed", "connection_id": self.other_id}

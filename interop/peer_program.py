@@ -42,6 +42,7 @@ class Peer:
         self.frames_of: dict[str, int] = {}
         self.sinks: list[Any] = []
         self.tracks: list[Any] = []
+        self.identities: list[tuple[str, str, str]] = []
         self.created, self.disconnected, self.label_open = threading.Event(), threading.Event(), threading.Event()
         self.other_left, self.enough = threading.Event(), threading.Event()
         sora = Sora()
@@ -117,6 +118,8 @@ class Peer:
     def on_track(self, track: Any) -> None:
         self.note("on_track")
         self.tracks.append(track)
+        # Read now: the reference aborts the process when an ended track is asked for its stream id.
+        self.identities.append((track.kind, track.id, track.stream_id))
         if track.kind == "video":
             sink = SoraVideoSink(track)
             sink.on_frame = partial(self.on_video, track.id)
@@ -213,10 +216,12 @@ class Peer:
             "on_disconnect": self.ended,
             "on_ws_close": self.ws_close,
             "tracks": [
-                {"kind": track.kind, "stream_id": track.stream_id, "state": state, "frames": self.frames_of.get(track.id, 0)}
-                for track, state in zip(self.tracks, states, strict=True)
+                {"kind": kind, "stream_id": stream_id, "state": state, "frames": self.frames_of.get(track_id, 0)}
+                for (kind, track_id, stream_id), state in zip(self.identities, states, strict=True)
             ],
-            "track_states": [[track.kind, track.state.name] for track in self.tracks],
+            "track_states": [
+                [identity[0], track.state.name] for identity, track in zip(self.identities, self.tracks, strict=True)
+            ],
             "stats_types": sorted({entry["type"] for entry in stats}),
             "outgoing": [
                 {key: entry.get(key) for key in ("kind", "packetsSent", "bytesSent", "targetBitrate", "frameWidth", "pliCount", "nackCount", "qualityLimitationReason")}

@@ -48,6 +48,7 @@ def run(
         raise AssertionError(f"{error}\nserver:\n{child.story()}") from None
     assert [code for code, _ in result["on_disconnect"]] == ["CLOSE_SUCCEEDED"], (result, session)
     assert "failed" not in session["log"], session
+    assert not [entry for entry in session["log"] if entry.startswith("labels not closed")], session
     return result, session
 
 

@@ -16,7 +16,7 @@ const MODULE: &str = "sora_sdk_ext.abi3.so";
 /// If it does not build, or a file cannot be copied.
 pub(crate) fn install(workspace: &Workspace) -> Outcome<PathBuf> {
     let library = workspace.target.join("debug/libsora_sdk_ext.so");
-    workspace.build("sora-sdk-python", &library)?;
+    workspace.build(&library)?;
     let _lock = workspace.lock()?;
     let parent = workspace.target.join("python");
     let package = parent.join("sora_sdk");

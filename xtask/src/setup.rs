@@ -51,26 +51,24 @@ impl Workspace {
     /// If it does not build.
     pub(crate) fn devserver(&self) -> Outcome<PathBuf> {
         let program = self.target.join("debug/sora-devserver");
-        self.build("sora-devserver", &program)?;
+        self.build(&program)?;
         Ok(program)
     }
 
-    /// Builds one package; silent if it was built before and cargo has nothing to report.
+    /// Builds the server and the extension; silent if `product` was built before and cargo has nothing to report.
+    ///
+    /// Always both: a build of one alone unifies features differently, and compiles every heavy dependency again.
     ///
     /// # Errors
-    /// If it does not build.
-    pub(crate) fn build(&self, package: &str, product: &Path) -> Outcome {
+    /// If they do not build.
+    pub(crate) fn build(&self, product: &Path) -> Outcome {
         let mut cargo = self.cargo();
-        cargo.args(["build", "--package", package]);
+        cargo.args(["build", "--package", "sora-devserver", "--package", "sora-sdk-python"]);
         if product.exists() {
             cargo.arg("--quiet");
         }
         run(&mut cargo)?;
-        if product.is_file() {
-            Ok(())
-        } else {
-            Err(format!("{package} was built, but {} is not there", product.display()))
-        }
+        if product.is_file() { Ok(()) } else { Err(format!("cargo built no {}", product.display())) }
     }
 
     /// Lets one of these programs at a time change environments and installed files.

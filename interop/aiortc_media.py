@@ -21,18 +21,19 @@ class _Paced(MediaStreamTrack):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
-        self._rate, self._count, self._begin = rate, 0, 0.0
+        self._rate, self._begin = rate, 0.0
+        self.count = 0
 
     async def _next(self) -> int:
         if self.readyState != "live":
             raise MediaStreamError
-        if self._count == 0:
+        if self.count == 0:
             self._begin = time.monotonic()
-        delay = self._begin + self._count / self._rate - time.monotonic()
+        delay = self._begin + self.count / self._rate - time.monotonic()
         if delay > 0:
             await asyncio.sleep(delay)
-        self._count += 1
-        return self._count - 1
+        self.count += 1
+        return self.count - 1
 
 
 class Pictures(_Paced):
@@ -82,8 +83,8 @@ class Taken:
             while True:
                 frame = await track.recv()
                 if isinstance(frame, av.VideoFrame):
-                    self.video.add(frame.to_ndarray(format="bgr24"), time.monotonic())
-                else:
+                    self.video.add(frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False), time.monotonic())
+                elif isinstance(frame, av.AudioFrame):
                     channels = len(frame.layout.channels)
                     self.sound.append(frame.to_ndarray().reshape(-1, channels)[:, 0].astype(np.int16))
         except MediaStreamError:

@@ -38,6 +38,12 @@ def new_id() -> str:
     return secrets.token_hex(13).upper()
 
 
+def complain(done: asyncio.Task[None]) -> None:
+    """Reports the exception of a task that nobody awaits."""
+    if not done.cancelled() and done.exception():
+        print(repr(done.exception()), file=sys.stderr, flush=True)
+
+
 class Session:
     """One client from connect to its end."""
 
@@ -60,7 +66,7 @@ class Session:
     def spawn(self, work: Any) -> None:
         """Runs a coroutine for as long as the session lasts; its exception goes to standard error."""
         task = asyncio.create_task(work)
-        task.add_done_callback(lambda done: done.cancelled() or not done.exception() or print(done.exception(), file=sys.stderr))
+        task.add_done_callback(complain)
         self.tasks.append(task)
 
     async def say(self, label: str, message: dict[str, Any]) -> None:
@@ -78,10 +84,13 @@ class Session:
     def add_pair(self, stream_id: str, send: bool) -> None:
         """Adds an audio and a video m-line."""
         for kind, track in (("audio", Tone), ("video", Pictures)):
-            transceiver = self.pc.addTransceiver(track() if send else kind, direction="sendonly" if send else "recvonly")
+            transceiver = self.pc.addTransceiver(
+                track() if send else kind, direction="sendonly" if send else "recvonly"
+            )
             wanted = {"audio/opus", "video/VP8", "video/rtx"}
-            capabilities = RTCRtpReceiver.getCapabilities(kind).codecs
-            transceiver.setCodecPreferences([codec for codec in capabilities if codec.mimeType in wanted])
+            capabilities = RTCRtpReceiver.getCapabilities(kind)
+            known = capabilities.codecs if capabilities else []
+            transceiver.setCodecPreferences([codec for codec in known if codec.mimeType in wanted])
             if send:
                 self.streams[transceiver.sender._track_id] = stream_id
 
@@ -184,7 +193,8 @@ class Session:
         try:
             await asyncio.wait_for(asyncio.gather(*(event.wait() for event in shut)), 2)
         except TimeoutError:
-            self.log.append("labels not closed: " + " ".join(name for name, c in self.channels.items() if c.readyState != "closed"))
+            late = [label for label, channel in self.channels.items() if channel.readyState != "closed"]
+            self.log.append(f"labels not closed: {' '.join(late)}")
 
     async def live(self) -> None:
         """What the server says once the connection stands."""
@@ -213,12 +223,12 @@ class Session:
         await self.say("signaling", {"type": "re-offer", "sdp": await self.make_offer()})
         await self.accept(await self.answers.get())
         second = [transceiver for transceiver in self.pc.getTransceivers() if transceiver.mid not in first]
-        track = next(transceiver.sender.track for transceiver in second if transceiver.kind == "video")
-        while track._count < SECOND_FRAMES:
+        tracks = [transceiver.sender.track for transceiver in second]
+        while any(isinstance(track, Pictures) and track.count < SECOND_FRAMES for track in tracks):
             await asyncio.sleep(0.05)
         # aiortc cannot reject an m-line, so the text of the last offer is edited and its answer judged as text.
         self.version += 1
-        sdp = rejected(next_version(self.sent_sdp, self.version), {transceiver.mid for transceiver in second})
+        sdp = rejected(next_version(self.sent_sdp, self.version), {str(transceiver.mid) for transceiver in second})
         await self.say("signaling", {"type": "re-offer", "sdp": sdp})
         answer = await self.answers.get()
         for transceiver in second:
@@ -233,10 +243,10 @@ class Session:
         for task in self.tasks:
             task.cancel()
         await self.pc.close()
-        bodies = self.messages
+        whole = sum(body.endswith(media.PAYLOAD_TAIL) for body in self.messages)
         line = {
             "event": "session", "channel_id": self.connect.get("channel_id"), **self.taken.result(), "log": self.log,
-            "messages": len(bodies), "messages_whole": sum(body.endswith(media.PAYLOAD_TAIL) for body in bodies),
+            "messages": len(self.messages), "messages_whole": whole,
             "connection_id": self.id, "streams": [self.other_id, self.second_id],
         }  # fmt: skip
         print(json.dumps(line), flush=True)

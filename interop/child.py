@@ -104,14 +104,13 @@ class Child:
                 stream.close()
 
 
-def start_peer(
-    python: str, url: str, channel: str, role: str, **options: str | float | bool | None
-) -> Child:
+def start_peer(python: str, url: str, channel: str, role: str, **options: str | float | bool | None) -> Child:
     """peer_program.py under an interpreter; True gives a flag, None leaves the option out."""
     command = [python, "peer_program.py", "--url", url, "--channel", channel, "--role", role]
     for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
         if value is True:
-            command.append(f"--{name}")
+            command.append(option)
         elif value is not None and value is not False:
-            command += [f"--{name}", str(value)]
+            command += [option, str(value)]
     return Child(command)

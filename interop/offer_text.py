@@ -28,7 +28,8 @@ def rejected(sdp: str, mids: set[str]) -> str:
         if found and found.group(1) in mids:
             section = re.sub(r"^(m=\w+) \d+", r"\1 0", section)
             section = re.sub(r"^a=(sendonly|recvonly|sendrecv)\r$", "a=inactive\r", section, flags=re.MULTILINE)
-            sections[position] = re.sub(r"^a=(msid|ssrc|ssrc-group|candidate|end-of-candidates)\b.*\r\n", "", section, flags=re.MULTILINE)
+            gone = r"^a=(msid|ssrc|ssrc-group|candidate|end-of-candidates)\b.*\r\n"
+            sections[position] = re.sub(gone, "", section, flags=re.MULTILINE)
     group = re.search(r"^a=group:BUNDLE (.*)\r$", head, flags=re.MULTILINE)
     if group:
         kept = " ".join(mid for mid in group.group(1).split() if mid not in mids)

@@ -21,6 +21,7 @@ from sora_sdk import Sora, SoraAudioStreamSink, SoraVideoSink
 
 CONNECT_DEADLINE_S = 20.0
 IDLE_DEADLINE_S = 30.0
+OUTGOING = ("kind", "packetsSent", "targetBitrate", "frameWidth", "pliCount", "nackCount", "qualityLimitationReason")
 ROLES = {"publish": "sendonly", "receive": "recvonly", "both": "sendrecv"}
 CALLBACKS = ("on_set_offer", "on_notify", "on_switched", "on_ws_close", "on_data_channel", "on_message", "on_track")
 
@@ -50,8 +51,15 @@ class Peer:
         self.publishes = args.role != "receive"
         sources: dict[str, Any] = {}
         if self.publishes:
-            self.audio_source, self.video_source = sora.create_audio_source(1, media.SAMPLE_RATE), sora.create_video_source()
-            sources = {"audio_source": self.audio_source, "video_source": self.video_source, "video_codec_type": args.codec}
+            self.audio_source, self.video_source = (
+                sora.create_audio_source(1, media.SAMPLE_RATE),
+                sora.create_video_source(),
+            )
+            sources = {
+                "audio_source": self.audio_source,
+                "video_source": self.video_source,
+                "video_codec_type": args.codec,
+            }
         self.connection = sora.create_connection(
             signaling_urls=[args.url],
             role=ROLES[args.role],
@@ -67,9 +75,16 @@ class Peer:
         """create_connection arguments for the signaling mode and the messaging label."""
         if self.args.mode == "ws":
             return {}
-        options: dict[str, Any] = {"data_channel_signaling": True, "ignore_disconnect_websocket": self.args.mode == "dc"}
+        options: dict[str, Any] = {
+            "data_channel_signaling": True,
+            "ignore_disconnect_websocket": self.args.mode == "dc",
+        }
         if self.args.compress != "none":
-            channel: dict[str, Any] = {"label": self.args.label, "direction": "sendrecv", "compress": self.args.compress == "true"}
+            channel: dict[str, Any] = {
+                "label": self.args.label,
+                "direction": "sendrecv",
+                "compress": self.args.compress == "true",
+            }
             if self.args.header:
                 channel["header"] = [{"type": "sender_connection_id"}]
             options["data_channels"] = [channel]
@@ -182,7 +197,15 @@ class Peer:
         for worker in workers:
             worker.start()
         until = self.args.until or ("left" if self.args.role == "publish" else "enough")
-        waited = (self.other_left if until == "left" else self.enough).wait(self.args.seconds + IDLE_DEADLINE_S)
+        if until == "time":
+            waited = not self.disconnected.wait(self.args.seconds)
+        else:
+            waited = (self.other_left if until == "left" else self.enough).wait(self.args.seconds + IDLE_DEADLINE_S)
+        deadline = time.monotonic() + CONNECT_DEADLINE_S
+        while sum(track.state.name == "ENDED" for track in self.tracks) < self.args.ended_tracks:
+            # There is no callback for a track's end; its state is the only sign.
+            if self.disconnected.wait(0.05) or time.monotonic() > deadline:
+                break
         if not waited:
             print("deadline passed before the end of the test", file=sys.stderr)
         stop.set()
@@ -224,11 +247,11 @@ class Peer:
             ],
             "stats_types": sorted({entry["type"] for entry in stats}),
             "outgoing": [
-                {key: entry.get(key) for key in ("kind", "packetsSent", "bytesSent", "targetBitrate", "frameWidth", "pliCount", "nackCount", "qualityLimitationReason")}
-                for entry in stats
-                if entry["type"] == "outbound-rtp"
-            ]
-            + [entry.get("availableOutgoingBitrate") for entry in stats if entry["type"] == "candidate-pair"],
+                {key: entry.get(key) for key in OUTGOING} for entry in stats if entry["type"] == "outbound-rtp"
+            ],
+            "available_bit_rate": [
+                entry.get("availableOutgoingBitrate") for entry in stats if entry["type"] == "candidate-pair"
+            ],
         }
 
 
@@ -242,7 +265,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--compress", choices=["none", "true", "false"], default="none", help="messages on --label")
     parser.add_argument("--label", default="#test")
-    parser.add_argument("--until", choices=["enough", "left"], help="what ends it; left for publish, else enough")
+    parser.add_argument("--until", choices=["enough", "left", "time"], help="its end: left if it publishes")
+    parser.add_argument("--ended-tracks", type=int, default=0, help="wait for so many tracks to end before leaving")
     parser.add_argument("--header", action="store_true", help="ask for the sender's connection id before each message")
     parser.add_argument("--picture", choices=["moving", "halves"], default="moving")
     return Peer(parser.parse_args()).run()

@@ -1,4 +1,4 @@
-"""Our package against a server that shares no code with it or with libwebrtc: aiortc's ICE, DTLS, SRTP, SCTP, codecs."""
+"""Our package against a server that shares no code with it or with libwebrtc: aiortc's ICE, DTLS, SRTP, SCTP."""
 
 from __future__ import annotations
 
@@ -71,9 +71,7 @@ def check_labels(result: dict[str, Any], session: dict[str, Any], mode: str) -> 
     assert result["message_heads"] == ["server"], result
 
 
-def test_plain_publish(
-    aiortc_server: tuple[Child, str], python: str, children: list[Child], channel: str
-) -> None:
+def test_plain_publish(aiortc_server: tuple[Child, str], python: str, children: list[Child], channel: str) -> None:
     """What we publish (VP8, Opus) aiortc decodes: whole pictures at their rate, and the tone."""
     result, session = run(aiortc_server, python, children, channel, "publish", codec="VP8", seconds=4)
     assert session["frames"] >= 75 and session["fps"] >= 20, session
@@ -83,9 +81,7 @@ def test_plain_publish(
     assert result["on_ws_close"] == [[1000, "TYPE-DISCONNECT"]], result
 
 
-def test_plain_receive(
-    aiortc_server: tuple[Child, str], python: str, children: list[Child], channel: str
-) -> None:
+def test_plain_receive(aiortc_server: tuple[Child, str], python: str, children: list[Child], channel: str) -> None:
     """What aiortc sends (VP8, Opus) we decode, under the stream id of the offer."""
     result, session = run(aiortc_server, python, children, channel, "receive", seconds=4)
     check_received(result)
@@ -114,9 +110,7 @@ def test_data_channels(
 
 
 @pytest.mark.parametrize("mode", ["ws", "hybrid", "dc"])
-def test_reoffer(
-    aiortc_server: tuple[Child, str], python: str, children: list[Child], channel: str, mode: str
-) -> None:
+def test_reoffer(aiortc_server: tuple[Child, str], python: str, children: list[Child], channel: str, mode: str) -> None:
     """A second pair of tracks arrives by re-offer, plays, and ends when its m-lines go to port 0; the first goes on."""
     result, session = run(
         aiortc_server, python, children, f"reoffer-{channel}", "receive", mode=mode, seconds=1, until="left"

@@ -101,9 +101,34 @@ def test_messages(
         check_ending(mine, mode)
 
 
-def test_reference_with_itself(
-    devserver: str, reference_python: str, children: list[Child], channel: str
-) -> None:
+@pytest.mark.parametrize("mode", ["ws", "hybrid", "dc"])
+@pytest.mark.parametrize("we_publish", [True, False])
+def test_publisher_leaves(
+    devserver: str, our_python: str, reference_python: str, children: list[Child], channel: str,
+    mode: str, we_publish: bool,
+) -> None:  # fmt: skip
+    """A receiver stays connected while a publisher leaves and another comes: its first tracks end, new ones play."""
+    publisher, receiver = (our_python, reference_python) if we_publish else (reference_python, our_python)
+    taker = start_peer(receiver, devserver, channel, "receive", mode=mode, until="time", seconds=20, ended_tracks=4)
+    children.append(taker)
+    taker.event("connected", DEADLINE_S)
+    streams = []
+    for codec in ("VP8", "VP9"):
+        sender = start_peer(
+            publisher, devserver, channel, "publish", mode=mode, codec=codec, until="time", seconds=SECONDS
+        )
+        children.append(sender)
+        sent = sender.result(DEADLINE_S)
+        check_ending(sent, mode)
+        streams.append(sent["connection_id"])
+    received = taker.result(DEADLINE_S)
+    assert [track["stream_id"] for track in received["tracks"]] == [streams[0]] * 2 + [streams[1]] * 2, received
+    assert [track["state"] for track in received["tracks"]] == ["ENDED"] * 4, received
+    assert all(track["frames"] >= 60 for track in received["tracks"]), received
+    check_ending(received, mode)
+
+
+def test_reference_with_itself(devserver: str, reference_python: str, children: list[Child], channel: str) -> None:
     """The reference on both ends: shows whether a failure above is the server's or ours."""
     sent, received = run_pair(children, devserver, channel, reference_python, reference_python, "VP8", mode="dc")
     check_media(received)

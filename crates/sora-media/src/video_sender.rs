@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sora_codec::{CodecError, CodecRegistry, VideoCodecType, VideoEncoder, VideoEncoderConfig};
+use sora_codec::{CodecError, CodecRegistry, EncodedPicture, VideoCodecType, VideoEncoder, VideoEncoderConfig};
 use sora_rtp::{DEFAULT_MAX_PAYLOAD, EncodedFrame, VideoPacketizer};
 
 use crate::VideoFrame;
@@ -203,6 +203,7 @@ impl Worker {
         if encoded.key_frame {
             self.last_key_frame = Some(started);
         }
+        self.count(&encoded, started.elapsed());
         let first = *self.first_timestamp_us.get_or_insert(frame.timestamp_us);
         let elapsed = frame.timestamp_us.wrapping_sub(first);
         let ticks = (i128::from(elapsed) * 9 / 100) as u32;
@@ -217,10 +218,14 @@ impl Worker {
         if !sent {
             self.shared.key_frame.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Before the picture goes out, so that whoever has received it finds it counted.
+    fn count(&self, encoded: &EncodedPicture, took: Duration) {
         let mut stats = self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner);
         stats.frames_encoded += 1;
         stats.key_frames_encoded += u64::from(encoded.key_frame);
-        stats.total_encode_time += started.elapsed().as_secs_f64();
+        stats.total_encode_time += took.as_secs_f64();
         (stats.width, stats.height) = (encoded.width, encoded.height);
         stats.target_bitrate_bps = self.rates.0;
         stats.frames_per_second = f64::from(self.rates.1);

@@ -67,8 +67,11 @@ fn video_path(codec: VideoCodecType) -> (VideoSource, VideoSender, Arc<VideoRece
     let config =
         VideoSenderConfig { codec, max_bitrate_bps: Some(2_000_000), start_bitrate_bps: 2_000_000, threads: 1 };
     let sender = VideoSender::start(source.track(), &registry, config, move |frame| {
+        // What was asked for before this picture is answered by it if it is a key frame.
+        let asked = wanted.swap(0, Ordering::Relaxed) > 0;
+        let answered = frame.key_frame || !asked;
         packets.of(120, &frame).into_iter().for_each(|packet| wire.push(packet));
-        wanted.swap(0, Ordering::Relaxed) == 0
+        answered
     });
     (source, sender.expect("a sender"), receiver, track)
 }
@@ -85,7 +88,8 @@ fn pictures_arrive_in_their_size_and_likeness() {
             let sink = sink.expect("a sink");
             for number in 0..8 {
                 let sent = picture(width, height, number);
-                source.push_bgr(&sent, width as u32, height as u32, width * 3, None).expect("taken");
+                let captured = Some(number as i64 * 33_333);
+                source.push_bgr(&sent, width as u32, height as u32, width * 3, captured).expect("taken");
                 let got = received.recv_timeout(DEADLINE).expect("a picture");
                 assert_eq!((got.width(), got.height()), (width as u32, height as u32));
                 let mut bgr = vec![0; sent.len()];

@@ -2,7 +2,7 @@
 // the page and answers {"event": "reply", "value"} or {"event": "reply", "error"}. Ends when its input ends or on SIGTERM.
 //
 // usage: node browser_driver.mjs NPM_DIR CHROMIUM PROFILE_DIR
-import { createReadStream } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
@@ -12,9 +12,12 @@ import { fileURLToPath } from "node:url";
 const [npmDir, executablePath, profile] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 const { chromium } = createRequire(join(resolve(npmDir), "package.json"))("playwright-core");
+// Its entry file has had different names from release to release.
+const sora = join(resolve(npmDir), "node_modules/sora-js-sdk");
+const { exports, module } = JSON.parse(readFileSync(join(sora, "package.json"), "utf8"));
 const files = {
   "/": ["text/html", join(here, "browser_page.html")],
-  "/sora.mjs": ["text/javascript", join(resolve(npmDir), "node_modules/sora-js-sdk/dist/sora.mjs")],
+  "/sora.mjs": ["text/javascript", join(sora, exports?.["."]?.import ?? module)],
 };
 const server = createServer((request, response) => {
   const file = files[request.url];

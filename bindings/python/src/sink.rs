@@ -4,7 +4,8 @@ use std::time::Duration;
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::{PyTraverseError, PyVisit};
+use pyo3::pyclass_init::PyClassInitializer;
+use pyo3::{PyClass, PyTraverseError, PyVisit};
 use sora_sdk::{AudioFrame, AudioSink, AudioStreamSink, ReadOutcome, SinkError, Track, VideoSink};
 
 use crate::callbacks::Callbacks;
@@ -23,6 +24,34 @@ fn sink_error(error: &SinkError) -> PyErr {
 fn store<T>(slot: &Mutex<Option<T>>, value: Option<T>) {
     let old = std::mem::replace(&mut *slot.lock().unwrap_or_else(PoisonError::into_inner), value);
     drop(old);
+}
+
+/// Starts or stops a sink after its callback was set. `start` makes it.
+fn run<S: Send>(
+    py: Python<'_>,
+    slot: &Mutex<Option<S>>,
+    wanted: bool,
+    start: impl FnOnce() -> Result<S, SinkError> + Send,
+) -> PyResult<()> {
+    if !wanted {
+        py.detach(|| store(slot, None));
+    } else if is_empty(slot) {
+        let sink = py.detach(start).map_err(|error| sink_error(&error))?;
+        store(slot, Some(sink));
+    }
+    Ok(())
+}
+
+/// Calls `on_frame` with a frame of Python's.
+fn call_with<T>(callbacks: &Callbacks, frame: T)
+where
+    T: Into<PyClassInitializer<T>> + PyClass,
+{
+    gate::enter(|py| {
+        if let Ok(frame) = Py::new(py, frame) {
+            callbacks.call(py, "on_frame", (frame,));
+        }
+    });
 }
 
 fn is_empty<T>(slot: &Mutex<Option<T>>) -> bool {
@@ -61,22 +90,10 @@ impl SoraVideoSink {
     #[setter]
     fn set_on_frame(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.callbacks.set("on_frame", value)?;
-        if value.is_none() {
-            py.detach(|| store(&self.sink, None));
-        } else if is_empty(&self.sink) {
-            let callbacks = self.callbacks.clone();
-            let sink = py.detach(|| {
-                VideoSink::new(&self.track, move |frame| {
-                    gate::enter(|py| {
-                        if let Ok(frame) = Py::new(py, SoraVideoFrame::new(frame)) {
-                            callbacks.call(py, "on_frame", (frame,));
-                        }
-                    });
-                })
-            });
-            store(&self.sink, Some(sink.map_err(|error| sink_error(&error))?));
-        }
-        Ok(())
+        let callbacks = self.callbacks.clone();
+        run(py, &self.sink, !value.is_none(), || {
+            VideoSink::new(&self.track, move |frame| call_with(&callbacks, SoraVideoFrame::new(frame)))
+        })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -123,22 +140,13 @@ impl SoraAudioStreamSink {
     #[setter]
     fn set_on_frame(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.callbacks.set("on_frame", value)?;
-        if value.is_none() {
-            py.detach(|| store(&self.sink, None));
-        } else if is_empty(&self.sink) {
-            let callbacks = self.callbacks.clone();
-            let sink = py.detach(|| {
-                AudioStreamSink::new(&self.track, self.format.0, self.format.1, move |frame| {
-                    gate::enter(|py| {
-                        if let Ok(frame) = Py::new(py, SoraAudioFrame::from_frame(frame)) {
-                            callbacks.call(py, "on_frame", (frame,));
-                        }
-                    });
-                })
-            });
-            store(&self.sink, Some(sink.map_err(|error| sink_error(&error))?));
-        }
-        Ok(())
+        let callbacks = self.callbacks.clone();
+        let (frequency, channels) = self.format;
+        run(py, &self.sink, !value.is_none(), || {
+            AudioStreamSink::new(&self.track, frequency, channels, move |frame| {
+                call_with(&callbacks, SoraAudioFrame::from_frame(frame));
+            })
+        })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -163,19 +171,14 @@ impl SoraAudioSink {
     fn observe(&self, py: Python<'_>, name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.callbacks.set(name, value)?;
         let wanted = self.callbacks.is_set("on_data") || self.callbacks.is_set("on_format");
-        if !wanted {
-            py.detach(|| store(&self.observer, None));
-        } else if is_empty(&self.observer) {
-            let callbacks = self.callbacks.clone();
-            let mut format = (0, 0);
-            let sink = py.detach(|| {
-                AudioStreamSink::new(self.sink.track(), self.format.0, self.format.1, move |frame| {
-                    gate::enter(|py| observed(py, &callbacks, &mut format, &frame));
-                })
-            });
-            store(&self.observer, Some(sink.map_err(|error| sink_error(&error))?));
-        }
-        Ok(())
+        let callbacks = self.callbacks.clone();
+        let (frequency, channels) = self.format;
+        let mut format = (0, 0);
+        run(py, &self.observer, wanted, || {
+            AudioStreamSink::new(self.sink.track(), frequency, channels, move |frame| {
+                gate::enter(|py| observed(py, &callbacks, &mut format, &frame));
+            })
+        })
     }
 }
 

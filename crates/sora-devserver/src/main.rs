@@ -9,6 +9,10 @@ use sora_devserver::{Server, ServerConfig};
 use sora_signaling::message::IceServer;
 use sora_transport::UdpPorts;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// A Sora-compatible SFU for development on one machine. Production runs on Sora.
 #[derive(Debug, Parser)]
@@ -54,11 +58,20 @@ fn udp_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     if low == 0 || low > high { Err("expected 1 <= LOW <= HIGH".to_owned()) } else { Ok(low..=high) }
 }
 
+fn log_to_stderr() -> Result<(), ParseError> {
+    let directives = std::env::var("SORA_LOG").unwrap_or_else(|_| "warn,sora_devserver=info".to_owned());
+    let targets: Targets = directives.parse()?;
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(targets);
+    tracing_subscriber::registry().with(layer).init();
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("SORA_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,sora_devserver=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if let Err(error) = log_to_stderr() {
+        eprintln!("sora-devserver: SORA_LOG: {error}; expected for example warn,sora_devserver=debug");
+        return ExitCode::from(2);
+    }
     let unsupported = [
         ("--jwt-secret", arguments.jwt_secret.is_some()),
         ("--tls-cert", arguments.tls_cert.is_some()),

@@ -1,11 +1,10 @@
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sora_audio::{MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Resampler, remix};
 
-use crate::queue::{Popped, Queue};
+use crate::queue::Queue;
 use crate::track::{Attachment, Consumer, Track, TrackKind};
 use crate::{AudioFrame, SinkError};
 
@@ -79,7 +78,7 @@ impl Converter {
 
 struct StreamInbox {
     converter: Mutex<Converter>,
-    queue: Queue<AudioFrame>,
+    queue: Arc<Queue<AudioFrame>>,
 }
 
 impl Consumer for StreamInbox {
@@ -95,7 +94,7 @@ impl Consumer for StreamInbox {
 /// loses the oldest frames; it delays nobody else.
 pub struct AudioStreamSink {
     track: Track,
-    inbox: Arc<StreamInbox>,
+    queue: Arc<Queue<AudioFrame>>,
     _attachment: Attachment,
 }
 
@@ -114,23 +113,13 @@ impl AudioStreamSink {
         track: &Track,
         frequency: i64,
         channels: i64,
-        mut callback: impl FnMut(AudioFrame) + Send + 'static,
+        callback: impl FnMut(AudioFrame) + Send + 'static,
     ) -> Result<Self, SinkError> {
         let converter = Mutex::new(Converter::new(track, frequency, channels)?);
-        let inbox = Arc::new(StreamInbox { converter, queue: Queue::new(STREAM_QUEUE) });
-        let worker = inbox.clone();
-        std::thread::Builder::new()
-            .name("sora-audio-sink".to_owned())
-            .spawn(move || {
-                while let Popped::Item(frame) = worker.queue.pop(None) {
-                    if catch_unwind(AssertUnwindSafe(|| callback(frame))).is_err() {
-                        tracing::error!("an audio callback panicked");
-                    }
-                }
-            })
-            .map_err(|error| SinkError::Thread(error.to_string()))?;
-        let attachment = track.attach(inbox.clone());
-        Ok(Self { track: track.clone(), inbox, _attachment: attachment })
+        let queue = Arc::new(Queue::new(STREAM_QUEUE));
+        queue.call_with_each("sora-audio-sink", callback)?;
+        let attachment = track.attach(Arc::new(StreamInbox { converter, queue: queue.clone() }));
+        Ok(Self { track: track.clone(), queue, _attachment: attachment })
     }
 
     /// The track it is attached to.
@@ -142,14 +131,14 @@ impl AudioStreamSink {
     /// Frames lost because the callback was slow.
     #[must_use]
     pub fn frames_dropped(&self) -> u64 {
-        self.inbox.queue.dropped()
+        self.queue.dropped()
     }
 }
 
 impl Drop for AudioStreamSink {
     fn drop(&mut self) {
         // The thread ends by itself; waiting for it here could be waiting for ourselves.
-        self.inbox.queue.close();
+        self.queue.close();
     }
 }
 

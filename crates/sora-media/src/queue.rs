@@ -1,8 +1,11 @@
 //! A bounded queue to a thread. When it is full the oldest entry goes: media that waits is media that is late.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use crate::SinkError;
 
 struct State<T> {
     items: VecDeque<T>,
@@ -86,5 +89,29 @@ impl<T> Queue<T> {
     /// Entries that had to go.
     pub(crate) fn dropped(&self) -> u64 {
         self.lock().dropped
+    }
+}
+
+impl<T: Send + 'static> Queue<T> {
+    /// Calls back with each entry on a thread named `name` until the queue is closed. A panic of the callback is one
+    /// lost entry.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub(crate) fn call_with_each(
+        self: &Arc<Self>,
+        name: &'static str,
+        mut callback: impl FnMut(T) + Send + 'static,
+    ) -> Result<(), SinkError> {
+        let queue = self.clone();
+        let worker = move || {
+            while let Popped::Item(item) = queue.pop(None) {
+                if catch_unwind(AssertUnwindSafe(|| callback(item))).is_err() {
+                    tracing::error!("a callback of {name} panicked");
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(worker);
+        thread.map(drop).map_err(|error| SinkError::Thread(error.to_string()))
     }
 }

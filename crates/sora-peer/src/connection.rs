@@ -198,6 +198,15 @@ impl PeerConnection {
         self.ice.add_local_host(address)
     }
 
+    /// Announces an address that a TURN server relays, and returns its candidate line. Datagrams from and to it carry
+    /// the relayed address as their local address. May be called at any time; trickle the line if a description is out.
+    ///
+    /// # Errors
+    /// [`PeerError::Core`] if the address cannot be a candidate.
+    pub fn add_local_relay_candidate(&mut self, relayed: SocketAddr, related: SocketAddr) -> Result<String, PeerError> {
+        self.ice.add_local_relay(relayed, related)
+    }
+
     /// The user name fragment that local candidates carry.
     #[must_use]
     pub fn local_ufrag(&self) -> String {

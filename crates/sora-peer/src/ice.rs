@@ -9,7 +9,8 @@ use rtc_crypto::RTCCryptoProvider;
 use rtc_ice::agent::agent_config::AgentConfig;
 use rtc_ice::agent::{Agent, Event as AgentEvent};
 use rtc_ice::candidate::candidate_host::CandidateHostConfig;
-use rtc_ice::candidate::{CandidateConfig, unmarshal_candidate};
+use rtc_ice::candidate::candidate_relay::CandidateRelayConfig;
+use rtc_ice::candidate::{Candidate, CandidateConfig, unmarshal_candidate};
 use rtc_ice::state::ConnectionState as AgentState;
 use rtc_shared::{TransportContext, TransportMessage, TransportProtocol};
 use sansio::Protocol;
@@ -35,6 +36,16 @@ pub(crate) struct IceTransport {
     controlling: bool,
     started: bool,
     candidates: Vec<String>,
+}
+
+fn udp_candidate(address: SocketAddr) -> CandidateConfig {
+    CandidateConfig {
+        network: "udp".to_owned(),
+        address: address.ip().to_string(),
+        port: address.port(),
+        component: 1,
+        ..CandidateConfig::default()
+    }
 }
 
 impl IceTransport {
@@ -67,17 +78,25 @@ impl IceTransport {
 
     /// Adds a host candidate for a bound UDP socket and returns its candidate line.
     pub(crate) fn add_local_host(&mut self, address: SocketAddr) -> Result<String, PeerError> {
-        let config = CandidateHostConfig {
-            base_config: CandidateConfig {
-                network: "udp".to_owned(),
-                address: address.ip().to_string(),
-                port: address.port(),
-                component: 1,
-                ..CandidateConfig::default()
-            },
-            ..CandidateHostConfig::default()
-        };
+        let config = CandidateHostConfig { base_config: udp_candidate(address), ..CandidateHostConfig::default() };
         let candidate = config.new_candidate_host().map_err(PeerError::core("ICE"))?;
+        self.add_local(candidate)
+    }
+
+    /// Adds a candidate for an address that a TURN server relays. `related` is told the peer as
+    /// its related address.
+    pub(crate) fn add_local_relay(&mut self, relayed: SocketAddr, related: SocketAddr) -> Result<String, PeerError> {
+        let config = CandidateRelayConfig {
+            base_config: udp_candidate(relayed),
+            rel_addr: related.ip().to_string(),
+            rel_port: related.port(),
+            url: None,
+        };
+        let candidate = config.new_candidate_relay().map_err(PeerError::core("ICE"))?;
+        self.add_local(candidate)
+    }
+
+    fn add_local(&mut self, candidate: Candidate) -> Result<String, PeerError> {
         let line = candidate.marshal();
         self.agent.add_local_candidate(candidate).map_err(PeerError::core("ICE"))?;
         let line = if line.starts_with("candidate:") { line } else { format!("candidate:{line}") };

@@ -10,8 +10,8 @@ use rtc_datachannel::message::Message;
 use rtc_datachannel::message::message_channel_ack::DataChannelAck;
 use rtc_datachannel::message::message_channel_open::DataChannelOpen;
 use rtc_sctp::{
-    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event as SctpCoreEvent,
-    Payload, PayloadProtocolIdentifier as Ppid, ServerConfig, StreamEvent, TransportConfig,
+    Association, AssociationError, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig,
+    Event as SctpCoreEvent, Payload, PayloadProtocolIdentifier as Ppid, ServerConfig, StreamEvent, TransportConfig,
 };
 use rtc_shared::marshal::{Marshal, Unmarshal};
 use rtc_shared::{TransportContext, TransportProtocol};
@@ -63,6 +63,8 @@ impl DataChannelInit {
 pub(crate) enum ChannelState {
     Connecting,
     Open,
+    /// Reset by this side, not yet by the peer.
+    Closing,
     Closed,
 }
 
@@ -246,15 +248,20 @@ impl SctpTransport {
             .unwrap_or(0)
     }
 
-    /// Resets the channel's stream (RFC 8831 section 6.7).
+    /// Resets the channel's stream (RFC 8831 section 6.7). It is closed when the peer has reset it too.
     pub(crate) fn close_channel(&mut self, now: Instant, id: ChannelId) {
-        if let Some(association) = self.active.and_then(|handle| self.associations.get_mut(&handle))
-            && let Ok(mut stream) = association.stream(id.0)
-            && let Err(error) = stream.close(now)
-        {
-            tracing::debug!(%error, "data channel close");
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let association = self.active.and_then(|handle| self.associations.get_mut(&handle));
+        match association.and_then(|association| association.stream(id.0).ok()) {
+            Some(mut stream) if channel.state == ChannelState::Open => {
+                channel.state = ChannelState::Closing;
+                if let Err(error) = stream.close(now) {
+                    tracing::debug!(%error, "data channel close");
+                }
+            }
+            Some(_) if channel.state == ChannelState::Closing => {}
+            _ => self.mark_closed(id),
         }
-        self.mark_closed(id);
     }
 
     fn mark_closed(&mut self, id: ChannelId) {
@@ -316,9 +323,8 @@ impl SctpTransport {
                 self.send_opens(now);
             }
             SctpCoreEvent::Stream(StreamEvent::Readable { id }) => self.read(now, handle, id),
-            SctpCoreEvent::Stream(StreamEvent::Finished { id } | StreamEvent::Stopped { id, .. }) => {
-                self.mark_closed(ChannelId(id));
-            }
+            // The peer reset this one stream; the library has answered in kind.
+            SctpCoreEvent::AssociationLost { reason: AssociationError::Reset, id } => self.mark_closed(ChannelId(id)),
             SctpCoreEvent::AssociationLost { reason, .. } => {
                 tracing::debug!(%reason, "SCTP association lost");
                 if self.active == Some(handle) {
@@ -397,7 +403,8 @@ impl SctpTransport {
     }
 
     fn accept(&mut self, now: Instant, handle: usize, id: ChannelId, open: DataChannelOpen) {
-        if self.channels.len() >= MAX_CHANNELS || self.channels.contains_key(&id) {
+        let taken = self.channels.get(&id).is_some_and(|channel| channel.state != ChannelState::Closed);
+        if self.channels.len() >= MAX_CHANNELS || taken {
             return;
         }
         let (Ok(label), Ok(protocol)) = (String::from_utf8(open.label), String::from_utf8(open.protocol)) else {

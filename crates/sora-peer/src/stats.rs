@@ -33,6 +33,7 @@ impl PeerConnection {
             let state = match channel.state {
                 ChannelState::Connecting => "connecting",
                 ChannelState::Open => "open",
+                ChannelState::Closing => "closing",
                 ChannelState::Closed => "closed",
             };
             stats.push(json!({

@@ -107,6 +107,36 @@ fn data_channels_open_and_carry_messages_both_ways() {
 }
 
 #[test]
+fn closing_one_data_channel_closes_it_on_both_sides_and_no_other() {
+    let mut pair = Pair::new();
+    let first = pair.server.open_data_channel(pair.now, DataChannelInit::reliable("#first")).expect("a channel");
+    let second = pair.server.open_data_channel(pair.now, DataChannelInit::reliable("#second")).expect("a channel");
+    pair.negotiate();
+    pair.connect();
+    let opened = |p: &Pair| p.server_events.iter().filter(|e| matches!(e, Event::DataChannelOpen { .. })).count();
+    pair.run_until(Duration::from_secs(2), |p| opened(p) == 2).expect("both open");
+    pair.server.close_data_channel(pair.now, first);
+    assert_eq!(pair.server.send_data(pair.now, first, b"late", false), Err(SendError::NotOpen));
+    let closed = |events: &[Event]| -> Vec<String> {
+        let label = |e: &Event| match e {
+            Event::DataChannelClosed { label, .. } => Some(label.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(label).collect()
+    };
+    pair.run_until(Duration::from_secs(2), |p| !closed(&p.server_events).is_empty()).expect("closed by both");
+    assert_eq!(
+        (closed(&pair.server_events), closed(&pair.client_events)),
+        (vec!["#first".to_owned()], vec!["#first".to_owned()])
+    );
+    pair.server.send_data(pair.now, second, b"still here", false).expect("sent");
+    pair.run_until(Duration::from_secs(2), |p| {
+        p.client_events.iter().any(|e| matches!(e, Event::DataChannelMessage { .. }))
+    })
+    .expect("the other goes on");
+}
+
+#[test]
 fn media_flows_down_and_the_track_is_announced() {
     let (mut pair, id) = downlink();
     let info = pair.client.transceivers().next().expect("one transceiver");

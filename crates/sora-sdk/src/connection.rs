@@ -136,7 +136,8 @@ impl Connection {
         Ok(ClientOptions {
             urls: config.signaling_urls.clone(),
             connect: ConnectOptions {
-                tls: TlsOptions { insecure: config.insecure },
+                tls: TlsOptions { insecure: config.insecure, ..TlsOptions::default() },
+                proxy: None,
                 user_agent: config.user_agent.clone().unwrap_or_else(|| agent.to_owned()),
                 timeout: config.websocket_connection_timeout,
             },

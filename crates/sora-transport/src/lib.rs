@@ -4,11 +4,13 @@
 mod addresses;
 pub mod client;
 mod clock;
+mod dial;
 mod peer_driver;
+pub mod proxy;
 mod tls;
 pub mod websocket;
 
 pub use addresses::local_addresses;
 pub use clock::{ntp_now, unix_time_us};
 pub use peer_driver::{PeerDriver, UdpPorts};
-pub use tls::{TlsError, TlsOptions};
+pub use tls::{Pem, TlsError, TlsOptions};

@@ -6,10 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt, stream::FuturesUnordered};
 use rand::seq::SliceRandom;
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -19,7 +16,9 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
 
-use crate::tls::{TlsOptions, client_config};
+use crate::dial::{self, DialError, Stream, io_reason};
+use crate::proxy::Proxy;
+use crate::tls::TlsOptions;
 
 /// Offers of a thousand participants and pongs with their statistics stay below this.
 const MAX_MESSAGE: usize = 8 << 20;
@@ -33,9 +32,6 @@ pub fn websocket_config() -> WebSocketConfig {
     WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE))
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
 /// How to connect.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
@@ -43,6 +39,8 @@ pub struct ConnectOptions {
     pub tls: TlsOptions,
     /// `User-Agent` header.
     pub user_agent: String,
+    /// Proxy to go through, for `ws` too.
+    pub proxy: Option<Proxy>,
     /// Time for TCP, TLS and the upgrade of all candidates together.
     pub timeout: Duration,
 }
@@ -233,21 +231,13 @@ pub async fn connect(urls: &[String], options: &ConnectOptions) -> Result<(WebSo
 async fn connect_one(url: &Url, options: &ConnectOptions) -> Result<WebSocket, String> {
     let host = url.host_str().ok_or("the URL has no host")?;
     let port = url.port_or_known_default().ok_or("the URL has no port")?;
-    let bare_host = host.trim_start_matches('[').trim_end_matches(']');
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((bare_host, port))
-        .await
-        .map_err(|_| "Host not found (authoritative)".to_owned())?
-        .collect();
-    let tcp = TcpStream::connect(&addresses[..]).await.map_err(|error| io_reason(&error))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let reason = |error: DialError| error.to_string();
+    let tcp = dial::tunnelled(host, port, options.proxy.as_ref()).await.map_err(reason)?;
     let remote = tcp.peer_addr().ok();
-    if let Err(error) = tcp.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
-    }
     let stream: Box<dyn Stream> = if url.scheme() == "wss" {
-        let config = client_config(&options.tls).map_err(|error| error.to_string())?;
-        let name = ServerName::try_from(bare_host.to_owned()).map_err(|error| error.to_string())?;
-        let tls = TlsConnector::from(config).connect(name, tcp).await.map_err(|error| tls_reason(&error))?;
-        Box::new(tls)
+        let config = dial::tls_config(&options.tls).await.map_err(reason)?;
+        dial::tls(tcp, host, config).await.map_err(reason)?
     } else {
         Box::new(tcp)
     };
@@ -263,36 +253,18 @@ async fn connect_one(url: &Url, options: &ConnectOptions) -> Result<WebSocket, S
     }
 }
 
-/// The texts programs written for the reference client compare.
-fn io_reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "Connection refused".to_owned(),
-        io::ErrorKind::ConnectionReset => "Connection reset by peer".to_owned(),
-        io::ErrorKind::UnexpectedEof => "end of stream".to_owned(),
-        io::ErrorKind::NetworkUnreachable => "Network is unreachable".to_owned(),
-        io::ErrorKind::HostUnreachable => "No route to host".to_owned(),
-        io::ErrorKind::TimedOut => "Connection timed out".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-fn tls_reason(error: &io::Error) -> String {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(reason)) => {
-            format!("CERTIFICATE_VERIFY_FAILED (the server's certificate was not accepted: {reason:?})")
-        }
-        Some(other) => other.to_string(),
-        None => io_reason(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::net::TcpListener;
 
     fn options() -> ConnectOptions {
-        ConnectOptions { tls: TlsOptions::default(), user_agent: "test".to_owned(), timeout: Duration::from_secs(10) }
+        ConnectOptions {
+            tls: TlsOptions::default(),
+            user_agent: "test".to_owned(),
+            proxy: None,
+            timeout: Duration::from_secs(10),
+        }
     }
 
     async fn server() -> (TcpListener, String) {

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use sora_peer::{ChannelId, ConnectionState, Event};
 use sora_transport::websocket::WebSocketEvent;
 
 use super::{Ending, Participant};
 
-/// Older clients call it an error if the WebSocket goes before they have seen their data channels go.
-const CHANNELS_FIRST: Duration = Duration::from_millis(100);
+/// Time for the client to close its side of the data channels. Older clients call it an error if the WebSocket goes
+/// before them, browsers if the association under them goes.
+const CHANNELS_FIRST: Duration = Duration::from_secs(1);
 /// Time for the client to answer the close frame.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 /// Time for a `close` message to be acknowledged before the channels are torn down.
@@ -28,11 +30,7 @@ impl Participant {
             self.drive_for(CLOSE_MESSAGE).await;
         }
         if self.switched {
-            self.driver.peer().close(Instant::now());
-            self.driver.flush();
-            if self.websocket.is_some() {
-                self.drive_for(CHANNELS_FIRST).await;
-            }
+            self.close_channels().await;
         }
         if let Some(mut websocket) = self.websocket.take() {
             websocket.close(code, reason).await;
@@ -41,6 +39,30 @@ impl Participant {
         }
         self.driver.peer().close(Instant::now());
         self.driver.flush();
+    }
+
+    /// Closes every data channel and waits until the client has closed them too, or has gone.
+    async fn close_channels(&mut self) {
+        let now = Instant::now();
+        let mut open: Vec<ChannelId> = self.opened.keys().copied().collect();
+        for id in &open {
+            self.driver.peer().close_data_channel(now, *id);
+        }
+        let closed = async {
+            while !open.is_empty() {
+                self.driver.wait().await;
+                while let Some(event) = self.driver.poll_event() {
+                    match event {
+                        Event::DataChannelClosed { id, .. } => open.retain(|other| *other != id),
+                        Event::State(ConnectionState::Failed | ConnectionState::Closed) => return,
+                        _ => {}
+                    }
+                }
+            }
+        };
+        if tokio::time::timeout(CHANNELS_FIRST, closed).await.is_err() {
+            tracing::debug!("the client does not close its data channels");
+        }
     }
 
     async fn drive_for(&mut self, time: Duration) {

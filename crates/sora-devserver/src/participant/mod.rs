@@ -141,10 +141,8 @@ impl Participant {
                 Event::KeyFrameRequested { transceiver, .. } => self.ask_source_for_key_frame(transceiver),
                 Event::DataChannelOpen { id, label } => self.data_channel_opened(id, label).await?,
                 Event::DataChannelMessage { id, data, .. } => self.data_channel_message(id, &data)?,
-                Event::State(_)
-                | Event::DataChannelClosed { .. }
-                | Event::TargetBitrate(_)
-                | Event::SenderReport { .. } => {}
+                Event::DataChannelClosed { id, .. } => drop(self.opened.remove(&id)),
+                Event::State(_) | Event::TargetBitrate(_) | Event::SenderReport { .. } => {}
             }
         }
         Ok(())

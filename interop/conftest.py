@@ -29,16 +29,24 @@ def _required(name: str) -> Path:
     return path
 
 
+def start_devserver(children: list[Child], *options: str, host: str = "127.0.0.1") -> str:
+    """Starts a development server of a test's own, ended with `children`; returns its signaling URL."""
+    binary = _required("SORA_DEVSERVER")
+    server = Child([str(binary), "--listen", f"{host}:0", "--api-listen", "127.0.0.1:0", *options])
+    children.append(server)
+    ready = json.loads(server.line(lambda line: line.startswith("{"), 15))
+    return str(ready["signaling_url"])
+
+
 @pytest.fixture(scope="session")
 def devserver() -> Iterator[str]:
     """The signaling URL of a development server that runs for the whole session."""
-    binary = _required("SORA_DEVSERVER")
-    server = Child([str(binary), "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"])
+    started: list[Child] = []
     try:
-        ready = json.loads(server.line(lambda line: line.startswith("{"), 15))
-        yield ready["signaling_url"]
+        yield start_devserver(started)
     finally:
-        server.end()
+        for server in started:
+            server.end()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,7 @@ class Peer:
             channel_id=args.channel,
             **sources,
             **self.mode_options(),
+            **self.more_options(),
         )
         for name in CALLBACKS:
             setattr(self.connection, name, getattr(self, name))
@@ -89,6 +91,11 @@ class Peer:
                 channel["header"] = [{"type": "sender_connection_id"}]
             options["data_channels"] = [channel]
         return options
+
+    def more_options(self) -> dict[str, Any]:
+        """What --more adds; a certificate given as {"pem_of": PATH} is handed over as its content."""
+        read = lambda value: Path(value["pem_of"]).read_bytes() if isinstance(value, dict) else value  # noqa: E731
+        return {name: read(value) for name, value in json.loads(self.args.more).items()}
 
     def note(self, name: str) -> None:
         """Keeps the order of callbacks, each run of the same one as one entry."""
@@ -187,7 +194,8 @@ class Peer:
         """Connects, works, disconnects, prints one JSON line. Returns the exit code."""
         stop = threading.Event()
         self.connection.connect()
-        if not self.created.wait(CONNECT_DEADLINE_S) or self.ended:
+        if not self.created.wait(self.args.connect_deadline) or self.ended:
+            print(json.dumps({"event": "refused", "on_disconnect": self.ended}), flush=True)
             print(f"not connected: {self.ended or 'no connection.created'}", file=sys.stderr)
             return 1
         print(json.dumps({"event": "connected"}), flush=True)
@@ -249,6 +257,9 @@ class Peer:
             "outgoing": [
                 {key: entry.get(key) for key in OUTGOING} for entry in stats if entry["type"] == "outbound-rtp"
             ],
+            "local_candidate_types": sorted(
+                {entry.get("candidateType", "") for entry in stats if entry["type"] == "local-candidate"}
+            ),
             "available_bit_rate": [
                 entry.get("availableOutgoingBitrate") for entry in stats if entry["type"] == "candidate-pair"
             ],
@@ -269,6 +280,8 @@ def main() -> int:
     parser.add_argument("--ended-tracks", type=int, default=0, help="wait for so many tracks to end before leaving")
     parser.add_argument("--header", action="store_true", help="ask for the sender's connection id before each message")
     parser.add_argument("--picture", choices=["moving", "halves"], default="moving")
+    parser.add_argument("--connect-deadline", type=float, default=CONNECT_DEADLINE_S)
+    parser.add_argument("--more", default="{}", help="more arguments of create_connection, as JSON")
     return Peer(parser.parse_args()).run()
 
 

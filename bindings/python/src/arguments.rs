@@ -1,13 +1,14 @@
 //! The arguments of `create_connection`, in the documented order.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
+use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 use serde_json::Value;
-use sora_sdk::{AudioOptions, ConnectionConfig, DataChannelOptions, Role, VideoOptions};
+use sora_sdk::{AudioOptions, ConnectionConfig, DataChannelOptions, Pem, Proxy, Role, TlsOptions, VideoOptions};
 
 use crate::json;
 use crate::source::{SoraAudioSource, SoraVideoSource};
@@ -65,15 +66,9 @@ const NAMES: [&str; 48] = [
 ];
 
 /// What is not built yet: asking for it is an error instead of a surprise.
-const NOT_YET: [(&str, &str); 9] = [
+const NOT_YET: [(&str, &str); 3] = [
     ("audio_frame_transformer", "encoded frame transformers"),
     ("video_frame_transformer", "encoded frame transformers"),
-    ("client_cert", "client certificates"),
-    ("client_key", "client certificates"),
-    ("ca_cert", "own certificate authorities"),
-    ("proxy_url", "proxies"),
-    ("proxy_username", "proxies"),
-    ("proxy_password", "proxies"),
     ("degradation_preference", "degradation preferences"),
 ];
 
@@ -170,6 +165,32 @@ impl<'py> Arguments<'py> {
         self.get(name).map(|value| json::from_python(value, name)).transpose()
     }
 
+    /// A path as 2024 takes it, or the PEM itself as 2025 does. Empty means none.
+    fn pem(&self, name: &str) -> PyResult<Option<Pem>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        if let Ok(text) = value.cast::<PyBytes>() {
+            let text = text.as_bytes();
+            return Ok((!text.is_empty()).then(|| Pem::Text(text.into())));
+        }
+        if let Some(text) = value.extract::<String>().ok().filter(|text| text.contains("-----BEGIN")) {
+            return Ok(Some(Pem::Text(text.into_bytes().into())));
+        }
+        let path: PathBuf =
+            value.extract().map_err(|_| type_error(name, "a path (str or os.PathLike) or PEM as bytes", value))?;
+        Ok((!path.as_os_str().is_empty()).then_some(Pem::File(path)))
+    }
+
+    fn proxy(&self) -> PyResult<Option<Proxy>> {
+        let part = |name| Ok::<_, PyErr>(self.text(name)?.unwrap_or_default());
+        let (url, agent) = (part("proxy_url")?, part("proxy_agent")?);
+        let (username, password) = (part("proxy_username")?, part("proxy_password")?);
+        if url.is_empty() {
+            return Ok(None);
+        }
+        let proxy = Proxy::new(&url, &username, &password, &agent);
+        proxy.map(Some).map_err(|error| PyValueError::new_err(format!("create_connection(): proxy_url: {error}")))
+    }
+
     fn urls(&self) -> PyResult<Vec<String>> {
         let wrong = || PyTypeError::new_err("`signaling_urls` should be a list of strings");
         let value = self.get("signaling_urls").ok_or_else(wrong)?;
@@ -259,9 +280,14 @@ pub(crate) fn connection_config(
     config.disconnect_wait_timeout = arguments.seconds("disconnect_wait_timeout", config.disconnect_wait_timeout)?;
     // Accepted for programs written for the reference, where it has no effect either.
     arguments.number("data_channel_signaling_timeout")?;
-    arguments.text("proxy_agent")?;
     config.user_agent = arguments.text("user_agent")?;
-    config.insecure = arguments.flag("insecure")?.unwrap_or(false);
+    config.tls = TlsOptions {
+        insecure: arguments.flag("insecure")?.unwrap_or(false),
+        ca_cert: arguments.pem("ca_cert")?,
+        client_cert: arguments.pem("client_cert")?,
+        client_key: arguments.pem("client_key")?,
+    };
+    config.proxy = arguments.proxy()?;
     let connect = &mut config.connect;
     connect.sora_client = concat!("Sora Python SDK ", env!("CARGO_PKG_VERSION")).to_owned();
     connect.client_id = arguments.text("client_id")?;

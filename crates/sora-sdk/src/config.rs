@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use sora_media::{AudioSource, CodecError, VideoSource};
 use sora_signaling::message::{AudioOptions, Connect, Role, VideoOptions};
+use sora_transport::TlsOptions;
+use sora_transport::proxy::Proxy;
 
 /// What a connection is made from.
 #[derive(Debug, Clone)]
@@ -23,8 +25,10 @@ pub struct ConnectionConfig {
     pub disconnect_wait_timeout: Duration,
     /// `User-Agent` of the WebSocket upgrade; `None` for this library's own.
     pub user_agent: Option<String>,
-    /// Accept any server certificate. For tests only.
-    pub insecure: bool,
+    /// Certificate verification and client certificate, for `wss` and for TURN over TLS.
+    pub tls: TlsOptions,
+    /// HTTP proxy for signaling and for TURN over TCP and TLS. Media over UDP goes directly.
+    pub proxy: Option<Proxy>,
 }
 
 impl ConnectionConfig {
@@ -46,7 +50,8 @@ impl ConnectionConfig {
             websocket_close_timeout: Duration::from_secs(3),
             disconnect_wait_timeout: Duration::from_secs(5),
             user_agent: None,
-            insecure: false,
+            tls: TlsOptions::default(),
+            proxy: None,
         }
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 use sora_media::CodecRegistry;
 use sora_peer::Certificate;
 use sora_signaling::SessionConfig;
-use sora_transport::TlsOptions;
 use sora_transport::client::{ClientHandle, ClientOptions, spawn};
 use sora_transport::websocket::ConnectOptions;
 
@@ -136,8 +135,8 @@ impl Connection {
         Ok(ClientOptions {
             urls: config.signaling_urls.clone(),
             connect: ConnectOptions {
-                tls: TlsOptions { insecure: config.insecure, ..TlsOptions::default() },
-                proxy: None,
+                tls: config.tls.clone(),
+                proxy: config.proxy.clone(),
                 user_agent: config.user_agent.clone().unwrap_or_else(|| agent.to_owned()),
                 timeout: config.websocket_connection_timeout,
             },

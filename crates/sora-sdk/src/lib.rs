@@ -19,3 +19,5 @@ pub use sora_signaling::message::{
     AudioOptions, Connect, DataChannelDirection, DataChannelOptions, Role, VideoOptions, is_valid_label,
 };
 pub use sora_signaling::{ErrorCode, Signal};
+pub use sora_transport::proxy::{Proxy, ProxyError};
+pub use sora_transport::{Pem, TlsOptions};

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -6,11 +7,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use socket2::{Domain, Protocol, Socket, Type};
-use sora_peer::{Event, PeerConnection, Transmit};
+use sora_peer::relay::RelayEvent;
+use sora_peer::{Certificate, Event, PeerConnection, Transmit};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::time::Sleep;
+
+use crate::relay_socket::{RelayError, RelayOptions, RelaySocket};
 
 /// Datagrams read in one go before events are handed out.
 const READ_BATCH: usize = 64;
@@ -31,28 +37,46 @@ pub struct PeerDriver {
     sockets: Vec<(SocketAddr, UdpSocket)>,
     timer: Pin<Box<Sleep>>,
     blocked: Option<Transmit>,
-    candidates: Vec<String>,
+    relays: Vec<RelaySocket>,
+    opening: FuturesUnordered<BoxFuture<'static, Result<RelaySocket, (String, RelayError)>>>,
+    related_hidden: bool,
+    candidates: VecDeque<String>,
     buffer: Box<[u8; MAX_DATAGRAM]>,
 }
 
 impl PeerDriver {
-    /// Binds one socket per address and announces it to the peer connection. Addresses that cannot be bound are
+    /// A driver without sockets; give it some with [`Self::bind`] and [`Self::open_relays`].
+    #[must_use]
+    pub fn new(peer: PeerConnection) -> Self {
+        Self {
+            peer,
+            sockets: Vec::new(),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            blocked: None,
+            relays: Vec::new(),
+            opening: FuturesUnordered::new(),
+            related_hidden: true,
+            candidates: VecDeque::new(),
+            buffer: Box::new([0; MAX_DATAGRAM]),
+        }
+    }
+
+    /// Binds one UDP socket per address and announces it to the peer connection. Addresses that cannot be bound are
     /// passed over.
     ///
     /// # Errors
     /// The last bind error if no address could be bound.
-    pub fn bind(mut peer: PeerConnection, addresses: &[IpAddr], ports: &UdpPorts) -> io::Result<Self> {
-        let mut sockets = Vec::new();
-        let mut candidates = Vec::new();
+    pub fn bind(&mut self, addresses: &[IpAddr], ports: &UdpPorts) -> io::Result<()> {
+        self.related_hidden = false;
         let mut last_error = io::Error::new(io::ErrorKind::AddrNotAvailable, "no local address to bind");
         for address in addresses {
             match bind_udp(*address, ports) {
                 Ok(socket) => {
                     let local = socket.local_addr()?;
-                    match peer.add_local_candidate(local) {
+                    match self.peer.add_local_candidate(local) {
                         Ok(candidate) => {
-                            candidates.push(candidate);
-                            sockets.push((local, socket));
+                            self.candidates.push_back(candidate);
+                            self.sockets.push((local, socket));
                         }
                         Err(error) => tracing::debug!(%error, %local, "address is no candidate"),
                     }
@@ -60,17 +84,20 @@ impl PeerDriver {
                 Err(error) => last_error = error,
             }
         }
-        if sockets.is_empty() {
-            return Err(last_error);
+        if self.sockets.is_empty() { Err(last_error) } else { Ok(()) }
+    }
+
+    /// Asks TURN servers for relayed candidates. They come out of [`Self::poll_candidate`] as they are allocated; a
+    /// server that gives none is told in the log. Without a call of [`Self::bind`] the connection goes through relays
+    /// only, and they do not tell this machine's addresses.
+    pub fn open_relays(&mut self, options: &RelayOptions, certificate: &Certificate) {
+        for request in options.requests() {
+            let certificate = certificate.clone();
+            self.opening.push(Box::pin(async move {
+                let name = request.name();
+                request.open(certificate).await.map_err(|error| (name, error))
+            }));
         }
-        Ok(Self {
-            peer,
-            sockets,
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
-            blocked: None,
-            candidates,
-            buffer: Box::new([0; MAX_DATAGRAM]),
-        })
     }
 
     /// The peer connection. Call [`Self::flush`] after changing it.
@@ -78,10 +105,9 @@ impl PeerDriver {
         &mut self.peer
     }
 
-    /// Candidate lines of the bound sockets.
-    #[must_use]
-    pub fn candidates(&self) -> &[String] {
-        &self.candidates
+    /// The next candidate line to tell the peer, without waiting.
+    pub fn poll_candidate(&mut self) -> Option<String> {
+        self.candidates.pop_front()
     }
 
     /// The next event, without waiting.
@@ -93,7 +119,12 @@ impl PeerDriver {
     /// [`Self::wait`].
     pub fn flush(&mut self) {
         while let Some(transmit) = self.blocked.take().or_else(|| self.peer.poll_transmit()) {
-            let Some((_, socket)) = self.sockets.iter().find(|(local, _)| *local == transmit.local) else { continue };
+            let Some((_, socket)) = self.sockets.iter().find(|(local, _)| *local == transmit.local) else {
+                if let Some(relay) = self.relays.iter_mut().find(|relay| relay.relayed() == Some(transmit.local)) {
+                    relay.send(Instant::now(), transmit.remote, &transmit.data);
+                }
+                continue;
+            };
             match socket.try_send_to(&transmit.data, transmit.remote) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.blocked = Some(transmit);
@@ -135,16 +166,92 @@ impl PeerDriver {
                 }
             }
         }
-        if let Some(deadline) = self.peer.poll_timeout() {
+        progress |= self.poll_relays(cx);
+        let deadlines = self.relays.iter_mut().map(RelaySocket::poll_timeout).chain([self.peer.poll_timeout()]);
+        if let Some(deadline) = deadlines.flatten().min() {
             if self.timer.deadline().into_std() != deadline {
                 self.timer.as_mut().reset(deadline.into());
             }
             if self.timer.as_mut().poll(cx).is_ready() {
                 progress = true;
-                self.peer.handle_timeout(Instant::now());
+                let now = Instant::now();
+                self.peer.handle_timeout(now);
+                for relay in &mut self.relays {
+                    relay.handle_timeout(now);
+                }
             }
         }
         if progress { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl PeerDriver {
+    /// True if anything happened.
+    fn poll_relays(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        while let Poll::Ready(Some(opened)) = self.opening.poll_next_unpin(cx) {
+            progress = true;
+            match opened {
+                Ok(relay) => self.relays.push(relay),
+                Err((server, error)) => tracing::warn!(server, %error, "TURN server not used"),
+            }
+        }
+        let mut index = 0;
+        while index < self.relays.len() {
+            let alive = match self.relays[index].poll(cx, &mut self.buffer[..]) {
+                Poll::Ready(Ok(())) => {
+                    progress = true;
+                    true
+                }
+                Poll::Ready(Err(error)) => {
+                    tracing::warn!(server = self.relays[index].name(), %error, "connection to the TURN server lost");
+                    false
+                }
+                Poll::Pending => true,
+            };
+            if alive && self.relay_events(index) {
+                index += 1;
+            } else {
+                progress = true;
+                self.relays.swap_remove(index);
+            }
+        }
+        progress
+    }
+
+    /// False if the relay is of no more use.
+    fn relay_events(&mut self, index: usize) -> bool {
+        while let Some(event) = self.relays[index].poll_event() {
+            let relay = &self.relays[index];
+            match event {
+                RelayEvent::Allocated(relayed) => {
+                    let hidden = if relayed.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+                    let related = hidden.parse().ok().filter(|_| self.related_hidden).unwrap_or(relay.local());
+                    match self.peer.add_local_relay_candidate(relayed, related) {
+                        Ok(candidate) => self.candidates.push_back(candidate),
+                        Err(error) => tracing::warn!(%error, %relayed, "relayed address is no candidate"),
+                    }
+                }
+                RelayEvent::Failed(reason) => {
+                    tracing::warn!(server = relay.name(), reason, "TURN server not used");
+                    return false;
+                }
+                RelayEvent::Datagram { peer, data } => {
+                    if let Some(relayed) = relay.relayed() {
+                        self.peer.handle_datagram(Instant::now(), relayed, peer, &data);
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Gives relays back to their servers. The peer connection is closed by its owner.
+    pub fn close_relays(&mut self) {
+        let now = Instant::now();
+        for relay in &mut self.relays {
+            relay.close(now);
+        }
     }
 }
 
@@ -189,8 +296,9 @@ mod tests {
             ice_failed_timeout: Duration::from_secs(10),
             supports: |_, _| true,
         };
-        let peer = PeerConnection::new(Instant::now(), config).expect("a peer connection");
-        PeerDriver::bind(peer, &[IpAddr::from([127, 0, 0, 1])], &UdpPorts::default()).expect("a socket")
+        let mut driver = PeerDriver::new(PeerConnection::new(Instant::now(), config).expect("a peer connection"));
+        driver.bind(&[IpAddr::from([127, 0, 0, 1])], &UdpPorts::default()).expect("a socket");
+        driver
     }
 
     #[tokio::test]

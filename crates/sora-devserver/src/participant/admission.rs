@@ -52,9 +52,8 @@ pub(super) async fn admit(shared: Arc<Shared>, websocket: &mut WebSocket) -> Res
         ice_failed_timeout: Duration::from_secs(10),
         supports: |_, _| true,
     };
-    let peer = PeerConnection::new(Instant::now(), config).map_err(|error| internal(&error))?;
-    let driver =
-        PeerDriver::bind(peer, &shared.media_addresses, &shared.config.udp_ports).map_err(|error| internal(&error))?;
+    let mut driver = PeerDriver::new(PeerConnection::new(Instant::now(), config).map_err(|error| internal(&error))?);
+    driver.bind(&shared.media_addresses, &shared.config.udp_ports).map_err(|error| internal(&error))?;
     let (control_sender, control) = mpsc::channel(CONTROL_QUEUE);
     let (media_sender, media) = mpsc::channel(MEDIA_QUEUE);
     let connection_id: Arc<str> = random_id().into();

@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 
 use super::{ClientHandler, ClientOptions, Command, OutgoingFrame};
 use crate::peer_driver::{PeerDriver, UdpPorts};
-use crate::websocket::{ConnectError, WebSocket, WebSocketEvent, connect};
-use crate::{local_addresses, ntp_now, unix_time_us};
+use crate::proxy::Proxy;
+use crate::websocket::{ConnectError, ConnectOptions, WebSocket, WebSocketEvent, connect};
+use crate::{RelayOptions, local_addresses, ntp_now, unix_time_us};
 
 /// A server that does not read must not hold the connection's task for ever.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,6 +33,7 @@ struct Task {
     channels: HashMap<String, ChannelId>,
     labels: HashMap<ChannelId, String>,
     loopback: bool,
+    candidates_told: usize,
 }
 
 pub(super) async fn run(
@@ -51,6 +53,7 @@ pub(super) async fn run(
         channels: HashMap::new(),
         labels: HashMap::new(),
         loopback: false,
+        candidates_told: 0,
     };
     task.session.start(Instant::now());
     task.connecting = Some(task.connect(task.options.urls.clone()));
@@ -136,7 +139,10 @@ impl Task {
                     self.session.handle_timeout(deadline);
                 }
             }
-            Err(ConnectError::Handshake { reason, url }) => self.session.handshake_failed(&reason, &url, None),
+            Err(ConnectError::Handshake { reason, url }) => {
+                let proxy = self.options.connect.proxy.as_ref().map(Proxy::url);
+                self.session.handshake_failed(&reason, &url, proxy);
+            }
             Err(error @ ConnectError::InvalidUrls(_)) => self.session.websocket_failed(&error.to_string(), true),
         }
     }
@@ -182,6 +188,7 @@ impl Task {
                         driver.flush();
                         driver.peer().close(Instant::now());
                         driver.flush();
+                        driver.close_relays();
                     }
                 }
             }
@@ -226,14 +233,20 @@ impl Task {
             ice_failed_timeout: Duration::from_secs(15),
             supports: self.options.supports,
         };
-        let addresses = local_addresses(self.loopback);
-        let driver = PeerConnection::new(Instant::now(), config).map_err(|error| error.to_string()).and_then(|peer| {
-            PeerDriver::bind(peer, &addresses, &UdpPorts::default()).map_err(|error| error.to_string())
-        });
-        match driver {
-            Ok(driver) => self.driver = Some(driver),
-            Err(error) => return self.session.offer_failed(false, &error),
+        let mut driver = match PeerConnection::new(Instant::now(), config) {
+            Ok(peer) => PeerDriver::new(peer),
+            Err(error) => return self.session.offer_failed(false, &error.to_string()),
+        };
+        let ice = offer.config.clone();
+        if ice.ice_transport_policy.as_deref() != Some("relay")
+            && let Err(error) = driver.bind(&local_addresses(self.loopback), &UdpPorts::default())
+        {
+            return self.session.offer_failed(false, &error.to_string());
         }
+        let ConnectOptions { tls, proxy, .. } = &self.options.connect;
+        let relays = RelayOptions { servers: ice.ice_servers, tls: tls.clone(), proxy: proxy.clone() };
+        driver.open_relays(&relays, &self.options.certificate);
+        self.driver = Some(driver);
         self.apply_offer(&offer.sdp, Some(offer));
         self.trickle();
     }
@@ -272,8 +285,9 @@ impl Task {
     fn trickle(&mut self) {
         let Some(driver) = &mut self.driver else { return };
         let ufrag = driver.peer().local_ufrag();
-        for (index, candidate) in driver.candidates().iter().enumerate() {
-            let network = index + 1;
+        while let Some(candidate) = driver.poll_candidate() {
+            self.candidates_told += 1;
+            let network = self.candidates_told;
             self.session.local_candidate(&format!("{candidate} generation 0 ufrag {ufrag} network-id {network}"));
         }
     }
@@ -281,6 +295,7 @@ impl Task {
     // ---- the peer connection -------------------------------------------------------------------------------------
 
     fn peer_events(&mut self) {
+        self.trickle();
         let now = Instant::now();
         while let Some(event) = self.driver.as_mut().and_then(PeerDriver::poll_event) {
             match event {
@@ -394,6 +409,7 @@ impl Task {
         if let Some(driver) = &mut self.driver {
             driver.peer().close(Instant::now());
             driver.flush();
+            driver.close_relays();
         }
         self.drop_websocket();
     }

@@ -175,6 +175,14 @@ impl IceTransport {
             .map(|(local, remote)| (local.base_addr(), remote.addr()))
     }
 
+    /// Types (`host`, `relay`, `prflx`) of the two candidates of [`Self::pair`].
+    pub(crate) fn pair_types(&self) -> Option<(String, String)> {
+        self.agent
+            .get_selected_candidate_pair()
+            .or_else(|| self.agent.get_best_available_candidate_pair())
+            .map(|(local, remote)| (local.candidate_type().to_string(), remote.candidate_type().to_string()))
+    }
+
     pub(crate) fn is_selected(&self) -> bool {
         self.agent.get_selected_candidate_pair().is_some()
     }

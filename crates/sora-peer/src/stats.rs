@@ -59,17 +59,18 @@ impl PeerConnection {
             }));
         }
         let pair = self.ice.pair().map(|(local, remote)| {
-            let mut side = |kind: &str, prefix: &str, address: std::net::SocketAddr| {
+            let (local_type, remote_type) = self.ice.pair_types().unwrap_or_default();
+            let mut side = |kind: &str, prefix: &str, address: std::net::SocketAddr, candidate_type: String| {
                 let id = format!("{prefix}{address}");
                 stats.push(json!({
                     "type": kind, "id": id, "timestamp": timestamp_us, "transportId": "T01",
                     "address": address.ip().to_string(), "ip": address.ip().to_string(), "port": address.port(),
-                    "protocol": "udp", "candidateType": "host",
+                    "protocol": "udp", "candidateType": candidate_type,
                 }));
                 id
             };
-            let local = side("local-candidate", "I", local);
-            let remote = side("remote-candidate", "IR", remote);
+            let local = side("local-candidate", "I", local, local_type);
+            let remote = side("remote-candidate", "IR", remote, remote_type);
             let id = format!("CP{local}_{remote}");
             let mut pair = json!({
                 "type": "candidate-pair", "id": id, "timestamp": timestamp_us, "transportId": "T01",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import re
 import socket
 import time
 from dataclasses import dataclass
@@ -158,8 +159,7 @@ class HttpProxy:
 
     def tunnels(self) -> list[str]:
         """The targets of all tunnels so far."""
-        text = self.log.read_text(errors="replace")
-        return [line.split("CONNECT ")[1].split(" ")[0] for line in text.splitlines() if "CONNECT " in line and " HTTP/" in line]
+        return re.findall(r": CONNECT (\S+) HTTP/", self.log.read_text(errors="replace"))
 
 
 def start_tinyproxy(binary: str, folder: Path) -> HttpProxy:

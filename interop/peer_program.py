@@ -61,14 +61,15 @@ class Peer:
                 "video_source": self.video_source,
                 "video_codec_type": args.codec,
             }
-        self.connection = sora.create_connection(
-            signaling_urls=[args.url],
-            role=ROLES[args.role],
-            channel_id=args.channel,
+        arguments = {
+            "signaling_urls": [args.url],
+            "role": ROLES[args.role],
+            "channel_id": args.channel,
             **sources,
             **self.mode_options(),
             **self.more_options(),
-        )
+        }
+        self.connection = sora.create_connection(**arguments)
         for name in CALLBACKS:
             setattr(self.connection, name, getattr(self, name))
         self.connection.on_disconnect = self.on_disconnect

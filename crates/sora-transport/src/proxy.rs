@@ -35,8 +35,8 @@ pub enum ProxyError {
     #[error("expected a proxy URL of the form http://HOST:PORT, got {0:?}")]
     Url(String),
     /// The proxy wants other credentials, or some.
-    #[error("the proxy refused the credentials (407): check proxy_username and proxy_password")]
-    Credentials,
+    #[error("the proxy refused the credentials ({0}): check proxy_username and proxy_password")]
+    Credentials(u16),
     /// The proxy refused for another reason.
     #[error("the proxy refused the tunnel: {0}")]
     Refused(String),
@@ -162,7 +162,8 @@ pub fn response(head: &[u8]) -> Result<bool, ProxyError> {
                 Err(ProxyError::NotHttp("it sent more than the head of its answer".to_owned()))
             }
             200..=299 => Ok(true),
-            407 => Err(ProxyError::Credentials),
+            // Some proxies answer as if they were the origin server.
+            code @ (401 | 407) => Err(ProxyError::Credentials(code)),
             code => Err(ProxyError::Refused(format!("{code} {}", response.reason.unwrap_or_default()))),
         },
     }
@@ -201,7 +202,7 @@ mod tests {
     fn answers_are_told_apart() {
         assert_eq!(response(b"HTTP/1.1 200 OK\r\n"), Ok(false));
         assert_eq!(response(b"HTTP/1.1 200 OK\r\n\r\n"), Ok(true));
-        assert_eq!(response(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), Err(ProxyError::Credentials));
+        assert_eq!(response(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), Err(ProxyError::Credentials(407)));
         assert_eq!(
             response(b"HTTP/1.1 403 Forbidden\r\nA: b\r\n\r\n").expect_err("refused").to_string(),
             "the proxy refused the tunnel: 403 Forbidden"

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import peer_media as media
-
 from sora_sdk import Sora, SoraAudioStreamSink, SoraVideoSink
 
 CONNECT_DEADLINE_S = 20.0
@@ -95,7 +94,7 @@ class Peer:
 
     def more_options(self) -> dict[str, Any]:
         """What --more adds; a certificate given as {"pem_of": PATH} is handed over as its content."""
-        read = lambda value: Path(value["pem_of"]).read_bytes() if isinstance(value, dict) else value  # noqa: E731
+        read = lambda value: Path(value["pem_of"]).read_bytes() if isinstance(value, dict) else value
         return {name: read(value) for name, value in json.loads(self.args.more).items()}
 
     def note(self, name: str) -> None:

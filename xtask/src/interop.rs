@@ -11,6 +11,8 @@ const OURS: [&str; 6] = ["numpy", "pytest", "pytest-timeout", "aiortc", "aiohttp
 const REFERENCE: [&str; 2] = ["sora_sdk==2025.4.0", "numpy"];
 /// The names the tests look for on `PATH`.
 const BROWSERS: [&str; 2] = ["chromium", "chromium-browser"];
+/// Programs that stand between client and server in real networks, and the packages that bring them.
+const NETWORK: [(&str, &str); 2] = [("turnserver", "coturn"), ("tinyproxy", "tinyproxy")];
 const NODE_PACKAGES: [(&str, &str); 2] = [("sora-js-sdk", "2026.1.0"), ("playwright-core", "1.65.1")];
 
 /// `cargo xtask interop`.
@@ -22,6 +24,13 @@ pub(crate) fn interop(workspace: &Workspace) -> Outcome {
     setup::system_packages()?;
     let server = workspace.devserver()?;
     let path = extension::install(workspace)?;
+    let missing: Vec<&str> =
+        NETWORK.iter().filter(|(program, _)| on_path(program).is_none()).map(|(_, package)| *package).collect();
+    if !missing.is_empty()
+        && let Err(reason) = setup::install(&missing)
+    {
+        eprintln!("interop: tests that need them are skipped: {reason}");
+    }
     let (ours, reference, browser) = {
         let _lock = workspace.lock()?;
         let ours = Environment { name: "interop-ours", packages: &OURS, path: Some(&path) }.interpreter(workspace)?;

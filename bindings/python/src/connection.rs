@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use pyo3::{PyTraverseError, PyVisit};
-use sora_sdk::{CodecRegistry, Connection, ConnectionConfig, ConnectionEvent};
+use sora_sdk::{CodecRegistry, ConfigError, Connection, ConnectionConfig, ConnectionEvent};
 use sora_signaling::Event;
 
 use crate::callbacks::Callbacks;
@@ -30,8 +30,21 @@ impl SoraConnection {
         let callbacks: Arc<Callbacks> = Arc::default();
         let called = callbacks.clone();
         let connection = Connection::new(config, registry, move |event| gate::enter(|py| dispatch(py, &called, event)));
-        let connection = connection.map_err(|error| PyTypeError::new_err(error.to_string()))?;
+        let connection = connection.map_err(|error| config_error(&error))?;
         Py::new(py, Self { connection, callbacks })
+    }
+}
+
+fn config_error(error: &ConfigError) -> PyErr {
+    let text = match error {
+        ConfigError::NoUrls => error.to_string(),
+        _ => format!("create_connection(): {error}"),
+    };
+    match error {
+        ConfigError::NoUrls => PyTypeError::new_err(text),
+        ConfigError::Proxy(_) => PyValueError::new_err(text),
+        ConfigError::Unsupported { .. } => PyNotImplementedError::new_err(text),
+        ConfigError::Certificate(_) | ConfigError::Runtime(_) | ConfigError::Codec(_) => PyRuntimeError::new_err(text),
     }
 }
 

@@ -214,9 +214,8 @@ def test_sources_of_the_wrong_kind_are_refused() -> None:
         {"video_codec_type": "AV1"},
         {"simulcast": True},
         {"spotlight": True},
-        {"proxy_url": "http://127.0.0.1:1"},
-        {"client_cert": "/x"},
-        {"ca_cert": b"x"},
+        {"degradation_preference": 1},
+        {"video_frame_transformer": object()},
     ],
 )
 def test_what_is_not_built_yet_says_so(options: dict[str, Any]) -> None:

@@ -1,10 +1,11 @@
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sora_media::{AudioSource, CodecError, VideoSource};
 use sora_signaling::message::{AudioOptions, Connect, Role, VideoOptions};
 use sora_transport::TlsOptions;
-use sora_transport::proxy::Proxy;
+use sora_transport::proxy::{Proxy, ProxyError};
 
 /// What a connection is made from.
 #[derive(Debug, Clone)]
@@ -28,7 +29,36 @@ pub struct ConnectionConfig {
     /// Certificate verification and client certificate, for `wss` and for TURN over TLS.
     pub tls: TlsOptions,
     /// HTTP proxy for signaling and for TURN over TCP and TLS. Media over UDP goes directly.
-    pub proxy: Option<Proxy>,
+    pub proxy: ProxyConfig,
+    /// Limit for signaling to move to data channels once the server has said that it will.
+    pub data_channel_signaling_timeout: Duration,
+}
+
+/// An HTTP proxy; none if `url` is empty.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// `http://HOST:PORT`.
+    pub url: String,
+    /// User name for Basic authentication.
+    pub username: String,
+    /// Password for Basic authentication. Never shown in `Debug`.
+    pub password: String,
+    /// `User-Agent` told to the proxy; empty for none.
+    pub agent: String,
+}
+
+impl fmt::Debug for ProxyConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.url.rsplit('@').next().unwrap_or_default();
+        f.debug_struct("ProxyConfig").field("url", &url).field("agent", &self.agent).finish_non_exhaustive()
+    }
+}
+
+impl ProxyConfig {
+    pub(crate) fn proxy(&self) -> Result<Option<Proxy>, ProxyError> {
+        let Self { url, username, password, agent } = self;
+        (!url.is_empty()).then(|| Proxy::new(url, username, password, agent)).transpose()
+    }
 }
 
 impl ConnectionConfig {
@@ -51,7 +81,8 @@ impl ConnectionConfig {
             disconnect_wait_timeout: Duration::from_secs(5),
             user_agent: None,
             tls: TlsOptions::default(),
-            proxy: None,
+            proxy: ProxyConfig::default(),
+            data_channel_signaling_timeout: Duration::from_secs(180),
         }
     }
 }
@@ -62,6 +93,17 @@ pub enum ConfigError {
     /// There is nothing to connect to.
     #[error("`signaling_urls` should not be empty")]
     NoUrls,
+    /// The proxy URL cannot be used.
+    #[error("proxy_url: {0}")]
+    Proxy(#[from] ProxyError),
+    /// This version cannot do it.
+    #[error("{parameter}: {what} are not supported yet")]
+    Unsupported {
+        /// The parameter that asks for it.
+        parameter: &'static str,
+        /// What it asks for.
+        what: &'static str,
+    },
     /// No certificate, no random numbers.
     #[error("no DTLS certificate: {0}")]
     Certificate(String),
@@ -71,4 +113,30 @@ pub enum ConfigError {
     /// A codec could not be set up.
     #[error(transparent)]
     Codec(#[from] CodecError),
+}
+
+impl ConnectionConfig {
+    /// # Errors
+    /// What keeps a connection from being made from this.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let unsupported = |parameter, what| Err(ConfigError::Unsupported { parameter, what });
+        if self.signaling_urls.is_empty() {
+            return Err(ConfigError::NoUrls);
+        }
+        if self.connect.simulcast == Some(true) {
+            return unsupported("simulcast", "simulcast layers");
+        }
+        if self.connect.spotlight == Some(true) {
+            return unsupported("spotlight", "spotlights");
+        }
+        let codec = self.connect.video.as_ref().and_then(|video| video.codec_type.as_deref());
+        match codec {
+            Some("AV1") => return unsupported("video_codec_type", "AV1 pictures"),
+            Some("H264") => return unsupported("video_codec_type", "H.264 pictures"),
+            Some("H265") => return unsupported("video_codec_type", "H.265 pictures"),
+            _ => {}
+        }
+        self.proxy.proxy()?;
+        Ok(())
+    }
 }

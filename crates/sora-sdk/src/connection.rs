@@ -62,15 +62,13 @@ impl Connection {
     /// of the connection's own; it may call this connection's methods.
     ///
     /// # Errors
-    /// [`ConfigError`] if there are no URLs.
+    /// [`ConfigError`] if something in the configuration cannot be used.
     pub fn new(
         mut config: ConnectionConfig,
         registry: Arc<CodecRegistry>,
         callback: impl FnMut(ConnectionEvent) + Send + 'static,
     ) -> Result<Self, ConfigError> {
-        if config.signaling_urls.is_empty() {
-            return Err(ConfigError::NoUrls);
-        }
+        config.check()?;
         let connect = &mut config.connect;
         if connect.sora_client.is_empty() {
             connect.sora_client = concat!("Sora Rust SDK ", env!("CARGO_PKG_VERSION")).to_owned();
@@ -132,11 +130,12 @@ impl Connection {
         session.websocket_connection_timeout = config.websocket_connection_timeout;
         session.websocket_close_timeout = config.websocket_close_timeout;
         session.disconnect_wait_timeout = config.disconnect_wait_timeout;
+        session.data_channel_signaling_timeout = config.data_channel_signaling_timeout;
         Ok(ClientOptions {
             urls: config.signaling_urls.clone(),
             connect: ConnectOptions {
                 tls: config.tls.clone(),
-                proxy: config.proxy.clone(),
+                proxy: config.proxy.proxy()?,
                 user_agent: config.user_agent.clone().unwrap_or_else(|| agent.to_owned()),
                 timeout: config.websocket_connection_timeout,
             },

@@ -5,12 +5,14 @@ mod config;
 mod connection;
 mod dispatcher;
 mod environment;
+mod parameters;
 mod runtime;
 mod session;
 
-pub use config::{ConfigError, ConnectionConfig};
+pub use config::{ConfigError, ConnectionConfig, ProxyConfig};
 pub use connection::{Connection, StateError};
 pub use dispatcher::ConnectionEvent;
+pub use parameters::{PARAMETERS, Parameter, ParameterError, ParameterKind, ParameterValue};
 pub use sora_media::{
     AudioFrame, AudioSink, AudioSource, AudioStreamSink, CaptureError, CodecRegistry, FormatError, ReadOutcome,
     SinkError, Track, TrackKind, TrackState, VideoCodecType, VideoFrame, VideoSink, VideoSource,
@@ -19,5 +21,5 @@ pub use sora_signaling::message::{
     AudioOptions, Connect, DataChannelDirection, DataChannelOptions, Role, VideoOptions, is_valid_label,
 };
 pub use sora_signaling::{ErrorCode, Signal};
-pub use sora_transport::proxy::{Proxy, ProxyError};
+pub use sora_transport::proxy::ProxyError;
 pub use sora_transport::{Pem, TlsOptions};

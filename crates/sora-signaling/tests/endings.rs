@@ -421,6 +421,19 @@ fn disconnect_before_switched_is_over_the_websocket_even_if_switched_comes_then(
 }
 
 #[test]
+fn signaling_that_does_not_move_to_the_channels_it_should_is_a_timeout() {
+    let mut h = Harness::connected();
+    LABELS.iter().for_each(|label| h.session.data_channel_opened(label));
+    h.wait(179.9);
+    assert_eq!(h.ended(), None);
+    h.wait(0.2);
+    h.session.websocket_closed(1000, "TYPE-DISCONNECT");
+    let text = "Signaling did not move to data channels within data_channel_signaling_timeout, \
+                internal_message=Succeeded to close WebSocket (DC signaling is not enabled)";
+    h.assert_end(Some((1000, "TYPE-DISCONNECT")), InternalError, text);
+}
+
+#[test]
 fn a_websocket_that_breaks_during_goodbye_is_a_failed_close() {
     let mut h = Harness::connected();
     h.disconnect();

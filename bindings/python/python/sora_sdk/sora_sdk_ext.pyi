@@ -1,5 +1,6 @@
 """Types of the native half of the package."""
 
+import os
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, overload
 
@@ -22,6 +23,7 @@ Sound: TypeAlias = npt.NDArray[np.int16]
 def enable_libwebrtc_log(severity: SoraLoggingSeverity | int) -> None:
     """Writes log lines of the given severity and above to stderr."""
 
+def _parameters() -> list[tuple[str, str, str]]: ...
 def _shut_down() -> None: ...
 
 class SoraTrackInterface:
@@ -181,7 +183,7 @@ class Sora:
     def create_video_source(self) -> SoraVideoSource: ...
     def create_connection(
         self,
-        signaling_urls: list[str],
+        signaling_urls: list[str] | tuple[str, ...],
         role: str,
         channel_id: str,
         client_id: str | None = None,
@@ -210,7 +212,7 @@ class Sora:
         spotlight_focus_rid: str | None = None,
         spotlight_unfocus_rid: str | None = None,
         forwarding_filter: dict[str, Any] | None = None,
-        forwarding_filters: list[dict[str, Any]] | None = None,
+        forwarding_filters: Any = None,
         data_channels: list[dict[str, Any]] | None = None,
         data_channel_signaling: bool | None = None,
         ignore_disconnect_websocket: bool | None = None,
@@ -220,12 +222,12 @@ class Sora:
         websocket_connection_timeout: int | None = None,
         audio_streaming_language_code: str | None = None,
         insecure: bool | None = None,
-        client_cert: None = None,
-        client_key: None = None,
-        ca_cert: None = None,
-        proxy_url: None = None,
-        proxy_username: None = None,
-        proxy_password: None = None,
+        client_cert: str | os.PathLike[str] | bytes | None = None,
+        client_key: str | os.PathLike[str] | bytes | None = None,
+        ca_cert: str | os.PathLike[str] | bytes | None = None,
+        proxy_url: str | None = None,
+        proxy_username: str | None = None,
+        proxy_password: str | None = None,
         proxy_agent: str | None = None,
         degradation_preference: None = None,
         user_agent: str | None = None,

@@ -62,6 +62,11 @@ impl Channels {
         self.0.get(label).is_some_and(|channel| channel.open)
     }
 
+    /// True if the offer lists it.
+    pub(super) fn is_listed(&self, label: &str) -> bool {
+        self.0.get(label).is_some_and(|channel| channel.listed)
+    }
+
     pub(super) fn compresses(&self, label: &str) -> bool {
         self.0.get(label).is_some_and(|channel| channel.compress)
     }

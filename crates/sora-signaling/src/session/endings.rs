@@ -10,6 +10,7 @@ const GRACEFUL: &str = "The WebSocket stream was gracefully closed at both endpo
 /// Told to the application, never on the wire: the server did not close in time.
 const WAIT_TIMEOUT: (u16, &str) = (4999, "DISCONNECT-WAIT-TIMEOUT-ERROR");
 
+const SWITCH_TIMEOUT: &str = "Signaling did not move to data channels within data_channel_signaling_timeout";
 const CHANNELS_LOST: &str = "DataChannel was closed by the server";
 
 /// Which transports a goodbye waits for.
@@ -270,6 +271,10 @@ impl ClientSession {
             Phase::Connected if self.signaling_lost => {
                 self.send_websocket("disconnect", disconnect("DATACHANNEL-ONCLOSE"));
                 self.end(ErrorCode::PeerConnectionStateFailed, CHANNELS_LOST);
+            }
+            Phase::Connected if self.peer_connected && !self.switched && self.channels.is_listed("signaling") => {
+                self.forced = Some((ErrorCode::InternalError, SWITCH_TIMEOUT.to_owned()));
+                self.say_goodbye("INTERNAL-ERROR");
             }
             Phase::Connected if self.peer_connected => {}
             Phase::Connected => {

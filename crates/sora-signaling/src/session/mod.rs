@@ -34,12 +34,14 @@ pub struct SessionConfig {
     pub websocket_close_timeout: Duration,
     /// Limit for the server's closing of the data channels.
     pub disconnect_wait_timeout: Duration,
+    /// Limit from connected media to the move of signaling to data channels, if the offer lists them.
+    pub data_channel_signaling_timeout: Duration,
     /// Limit from the open WebSocket to connected ICE and DTLS.
     pub connect_timeout: Duration,
 }
 
 impl SessionConfig {
-    /// The reference's defaults: 30 s, 3 s, 5 s; 30 s from the WebSocket to media.
+    /// The reference's defaults: 30 s, 3 s, 5 s, 180 s; 30 s from the WebSocket to media.
     #[must_use]
     pub fn new(connect: Connect) -> Self {
         Self {
@@ -47,6 +49,7 @@ impl SessionConfig {
             websocket_connection_timeout: Duration::from_secs(30),
             websocket_close_timeout: Duration::from_secs(3),
             disconnect_wait_timeout: Duration::from_secs(5),
+            data_channel_signaling_timeout: Duration::from_secs(180),
             connect_timeout: Duration::from_secs(30),
         }
     }
@@ -274,6 +277,9 @@ impl ClientSession {
         self.peer_connected = true;
         if self.phase == Phase::Connected && !self.signaling_lost {
             self.deadline = None;
+            if self.channels.is_listed("signaling") && !self.switched {
+                self.start_limit(self.config.data_channel_signaling_timeout);
+            }
         }
     }
 

@@ -88,6 +88,10 @@ impl ClientSession {
             }
             ServerMessage::Switched { ignore_disconnect_websocket } => {
                 self.switched = true;
+                if self.peer_connected && !self.signaling_lost {
+                    self.deadline = None;
+                    self.delay = None;
+                }
                 self.event(Event::Switched(text.to_owned()));
                 if ignore_disconnect_websocket {
                     self.drop_websocket();

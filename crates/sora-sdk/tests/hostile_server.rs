@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use sora_sdk::{CodecRegistry, Connection, ConnectionConfig, ConnectionEvent, ErrorCode, Role};
 use sora_signaling::Event;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -15,10 +16,24 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// Runs `misbehave` against one connection and returns how that ended.
+/// Runs `misbehave` against one connection that has said `connect`, and returns how that ended.
 fn ending<F, R>(misbehave: F) -> (ErrorCode, String)
 where
     F: FnOnce(Socket) -> R + Send + 'static,
+    R: Future<Output = ()> + Send,
+{
+    ending_of_tcp(async |tcp| {
+        let mut socket = tokio_tungstenite::accept_async(tcp).await.expect("an upgrade");
+        let connect = socket.next().await.expect("a message").expect("readable");
+        assert!(connect.to_text().expect("text").contains("\"type\":\"connect\""));
+        misbehave(socket).await;
+    })
+}
+
+/// The same from the first byte.
+fn ending_of_tcp<F, R>(misbehave: F) -> (ErrorCode, String)
+where
+    F: FnOnce(TcpStream) -> R + Send + 'static,
     R: Future<Output = ()> + Send,
 {
     let runtime =
@@ -27,13 +42,11 @@ where
     let url = format!("ws://{}/signaling", listener.local_addr().expect("bound"));
     runtime.spawn(async move {
         let (tcp, _) = listener.accept().await.expect("a connection");
-        let mut socket = tokio_tungstenite::accept_async(tcp).await.expect("an upgrade");
-        let connect = socket.next().await.expect("a message").expect("readable");
-        assert!(connect.to_text().expect("text").contains("\"type\":\"connect\""));
-        misbehave(socket).await;
+        misbehave(tcp).await;
     });
     let (told, ends) = mpsc::channel();
     let mut config = ConnectionConfig::new(vec![url], Role::SendRecv, "test");
+    config.websocket_connection_timeout = Duration::from_secs(1);
     config.websocket_close_timeout = Duration::from_millis(300);
     let connection = Connection::new(config, Arc::new(CodecRegistry::default()), move |event| {
         if let ConnectionEvent::Signaling(Event::Disconnected { code, message }) = event {
@@ -46,6 +59,11 @@ where
     connection.disconnect();
     assert!(ends.try_recv().is_err(), "the end is told once");
     end
+}
+
+/// Writes the same bytes until the client has had enough.
+async fn write_for_ever(tcp: &mut TcpStream, bytes: &[u8]) {
+    while tcp.write_all(bytes).await.is_ok() {}
 }
 
 async fn send(socket: &mut Socket, text: &str) {
@@ -107,14 +125,115 @@ fn an_offer_with_an_unusable_description_ends_the_connection() {
     }
 }
 
+/// A section as real offers have it, sending one track.
+fn media_section(mid: usize) -> String {
+    format!(
+        "m=audio 9 UDP/TLS/RTP/SAVPF 109\\r\\nc=IN IP4 0.0.0.0\\r\\na=ice-ufrag:abcd\\r\\na=ice-pwd:{}\\r\\n\
+         a=fingerprint:sha-256 {}\\r\\na=setup:actpass\\r\\na=mid:m{mid}\\r\\na=sendonly\\r\\na=rtcp-mux\\r\\n\
+         a=rtpmap:109 opus/48000/2\\r\\na=msid:S{mid} t{mid}\\r\\na=ssrc:{mid} cname:x\\r\\n",
+        "p".repeat(24),
+        ["AB"; 32].join(":"),
+    )
+}
+
+fn offer_of(sections: usize) -> String {
+    let sdp: String = (1..=sections).map(media_section).collect();
+    let head = "v=0\\r\\no=- 1 1 IN IP4 0.0.0.0\\r\\ns=-\\r\\nt=0 0\\r\\n";
+    format!(r#"{{"type":"offer","sdp":"{head}{sdp}","connection_id":"x","config":{{"iceServers":[]}}}}"#)
+}
+
 #[test]
-fn a_message_beyond_all_measure_ends_the_connection() {
+fn an_offer_of_more_sections_than_any_channel_has_is_refused() {
     let (code, message) = ending(async |mut socket| {
-        let huge = format!(r#"{{"type":"push","data":"{}"}}"#, "x".repeat(20 << 20));
-        send(&mut socket, &huge).await;
+        send(&mut socket, &offer_of(5000)).await;
         drain(socket).await;
     });
+    assert_eq!(code, ErrorCode::IceFailed, "{message}");
+    assert!(message.contains("m-lines"), "{message}");
+}
+
+#[test]
+fn an_offer_of_a_thousand_tracks_is_answered() {
+    let (code, message) = ending(async |mut socket| {
+        send(&mut socket, &offer_of(1000)).await;
+        while let Some(Ok(message)) = socket.next().await {
+            if message.to_text().is_ok_and(|text| text.contains(r#""type":"answer""#)) {
+                break;
+            }
+        }
+        let _ = socket.close(None).await;
+        drain(socket).await;
+    });
+    assert_eq!(code, ErrorCode::WebsocketOnclose, "{message}");
+}
+
+#[test]
+fn a_message_of_a_hundred_megabytes_is_refused_by_its_length() {
+    let (code, message) = ending_of_tcp(async |tcp| {
+        let mut socket = tokio_tungstenite::accept_async(tcp).await.expect("an upgrade");
+        socket.next().await;
+        let mut header = vec![0x81, 127];
+        header.extend(100_000_000_u64.to_be_bytes());
+        let tcp = socket.get_mut();
+        let _ = tcp.write_all(&header).await;
+        write_for_ever(tcp, &[b'x'; 4096]).await;
+    });
     assert_eq!(code, ErrorCode::WebsocketOnerror, "{message}");
+}
+
+#[test]
+fn a_message_in_endless_fragments_ends_the_connection() {
+    let (code, message) = ending_of_tcp(async |tcp| {
+        let mut socket = tokio_tungstenite::accept_async(tcp).await.expect("an upgrade");
+        socket.next().await;
+        let tcp = socket.get_mut();
+        let _ = tcp.write_all(&[0x01, 1, b'x']).await;
+        let fragment = [vec![0x00, 126, 0x40, 0x00], vec![b'x'; 0x4000]].concat();
+        write_for_ever(tcp, &fragment).await;
+    });
+    assert_eq!(code, ErrorCode::WebsocketOnerror, "{message}");
+}
+
+#[test]
+fn a_frame_that_is_cut_off_is_an_end_of_file() {
+    let (code, message) = ending_of_tcp(async |tcp| {
+        let mut socket = tokio_tungstenite::accept_async(tcp).await.expect("an upgrade");
+        socket.next().await;
+        let _ = socket.get_mut().write_all(&[0x81, 100, b'x']).await;
+    });
+    assert_eq!(code, ErrorCode::WebsocketOnerror, "{message}");
+}
+
+#[test]
+fn an_upgrade_that_drips_is_given_up() {
+    let (code, message) = ending_of_tcp(async |mut tcp| {
+        for byte in b"HTTP/1.1 101 Switching Protocols\r\n".iter().cycle() {
+            if tcp.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert_eq!((code, message.as_str()), (ErrorCode::InternalError, "Connection timeout"));
+}
+
+#[test]
+fn an_upgrade_without_end_is_refused() {
+    let (code, message) = ending_of_tcp(async |mut tcp| {
+        let _ = tcp.write_all(b"HTTP/1.1 101 Switching Protocols\r\n").await;
+        write_for_ever(&mut tcp, b"X-Filler: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n").await;
+    });
+    assert_eq!(code, ErrorCode::WebsocketHandshakeFailed, "{message}");
+}
+
+#[test]
+fn another_protocol_is_a_failed_handshake() {
+    let (code, message) = ending_of_tcp(async |mut tcp| {
+        let mut request = [0; 4096];
+        let _ = tcp.read(&mut request).await;
+        let _ = tcp.write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n").await;
+    });
+    assert_eq!(code, ErrorCode::WebsocketHandshakeFailed, "{message}");
 }
 
 #[test]

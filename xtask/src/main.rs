@@ -1,6 +1,7 @@
 //! The commands of this workspace: `cargo xtask COMMAND`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod demo;
 mod extension;
 mod interop;
@@ -49,8 +50,12 @@ enum Task {
     },
     /// Comes with a later release
     BuildWheels,
-    /// Comes with a later release
-    Bench,
+    /// Measure
+    Bench {
+        /// What
+        #[arg(value_enum, default_value = "media")]
+        name: bench::Bench,
+    },
 }
 
 fn later(name: &str) -> ExitCode {
@@ -73,7 +78,8 @@ fn main() -> ExitCode {
         Task::Ci => test::ci(&workspace),
         Task::Python { arguments } => extension::python(&workspace, arguments),
         Task::Devserver { arguments } => devserver(&workspace, arguments),
-        Task::BuildWheels | Task::Bench => Ok(()),
+        Task::Bench { name } => bench::bench(&workspace, *name),
+        Task::BuildWheels => Ok(()),
     });
     match (outcome, &arguments.command) {
         (Err(reason), _) => {
@@ -81,7 +87,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         (Ok(()), Task::BuildWheels) => later("build-wheels"),
-        (Ok(()), Task::Bench) => later("bench"),
         (Ok(()), _) => ExitCode::SUCCESS,
     }
 }

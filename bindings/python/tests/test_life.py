@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
+import os
+import signal
+import subprocess
 import threading
 import time
 import weakref
@@ -215,3 +219,33 @@ assert resident() < before[0] + 8e6, (resident(), before)
 """
     done = run_script(script, url, channel)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_server_that_vanishes_is_noticed_in_every_mode() -> None:
+    """Stopped, not killed: no TCP connection ends, no packet comes."""
+    server = subprocess.Popen(
+        [os.environ["SORA_DEVSERVER"], "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert server.stdout is not None
+    try:
+        url = json.loads(server.stdout.readline())["signaling_url"]
+        clients = []
+        for ignore in (None, False, True):
+            options = {} if ignore is None else {"data_channel_signaling": True, "ignore_disconnect_websocket": ignore}
+            connection = Sora().create_connection([url], "sendrecv", f"vanish-{ignore}", **options)
+            client = Client(connection)
+            client.listen()
+            clients.append(client.connect())
+            if options:
+                wait_until(lambda client=client: client.named("on_switched"), "switched")
+        server.send_signal(signal.SIGSTOP)
+        for client in clients:
+            wait_until(lambda client=client: client.named("on_disconnect"), "the end", 30)
+            expected = [(SoraSignalingErrorCode.PEER_CONNECTION_STATE_FAILED, "PeerConnectionState::kFailed")]
+            assert client.named("on_disconnect") == expected
+            client.connection.disconnect()
+    finally:
+        server.kill()
+        server.wait(15)
+        server.stdout.close()

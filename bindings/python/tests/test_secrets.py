@@ -61,7 +61,7 @@ def test_no_log_shows_a_secret() -> None:
     server.terminate()
     _, server_log = server.communicate(timeout=15)
     assert client.returncode == 0 and client.stdout.strip() == "done", client.stderr[-2000:]
-    assert len(client.stderr) > 2000 and len(server_log) > 2000, "the logs are not verbose"
+    assert "signaling connected" in client.stderr and "secrets" in server_log, "the logs are not verbose"
     for where, log in (("client", client.stderr), ("server", server_log)):
         shown = [what for what, secret in SECRETS.items() if secret in log]
         assert not shown, f"the {where}'s log shows: {shown}"

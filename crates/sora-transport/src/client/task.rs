@@ -119,6 +119,15 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
+/// Scheme, host and path: user information and query may be credentials.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
 impl Task {
     fn connect(&self, urls: Vec<String>) -> Connecting {
         let options = self.options.connect.clone();
@@ -128,7 +137,7 @@ impl Task {
     fn connected(&mut self, result: Result<(WebSocket, String), ConnectError>) {
         match result {
             Ok((websocket, url)) => {
-                tracing::debug!(url = %url.split(['?', '#']).next().unwrap_or_default(), "signaling connected");
+                tracing::debug!(url = without_secrets(&url), "signaling connected");
                 self.loopback = websocket.remote_is_loopback();
                 self.websocket = Some(websocket);
                 self.session.websocket_opened(Instant::now());

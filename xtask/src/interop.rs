@@ -38,6 +38,8 @@ pub(crate) fn interop(workspace: &Workspace) -> Outcome {
         let browser = browser(workspace).map_err(|reason| eprintln!("interop: no browser tests: {reason}")).ok();
         (ours, reference, browser)
     };
+    header("interop: cargo test turn_server");
+    run_visible(workspace.cargo().args(["test", "--workspace", "--test", "turn_server"]))?;
     header("interop: pytest interop");
     let mut pytest = Command::new(ours);
     pytest

@@ -199,6 +199,8 @@ fn garbage_on_a_channel_is_a_warning_and_not_the_end() {
         ("#chat", b"not zlib".to_vec()),
         ("#chat", bomb),
         ("notify", deflate(b"\xff")),
+        ("notify", deflate(b"{not json")),
+        ("push", deflate(b"")),
         ("signaling", deflate(b"not json")),
     ] {
         h.session.data_channel_message(h.now, label, &data);
@@ -206,7 +208,7 @@ fn garbage_on_a_channel_is_a_warning_and_not_the_end() {
     h.text(&json!("not an object"));
     h.session.websocket_text(h.now, "{");
     h.run();
-    assert_eq!((h.warnings(), h.session.warnings()), (6, 6));
+    assert_eq!((h.warnings(), h.session.warnings()), (8, 8));
     assert_eq!(h.ended(), None);
 }
 

@@ -56,6 +56,9 @@ pub(crate) fn io_reason(error: &io::Error) -> String {
 }
 
 fn tls_reason(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return "stream truncated (the server ended the connection in the TLS handshake)".to_owned();
+    }
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
             "CERTIFICATE_VERIFY_FAILED (the server's certificate is not from a trusted authority; \

@@ -247,6 +247,7 @@ async fn connect_one(url: &Url, options: &ConnectOptions) -> Result<WebSocket, S
     request.headers_mut().insert("User-Agent", agent);
     match tokio_tungstenite::client_async_with_config(request, stream, Some(websocket_config())).await {
         Ok((stream, _)) => Ok(WebSocket { stream, remote, closed: None, closing: None, ended: false }),
+        Err(Error::Protocol(ProtocolError::HandshakeIncomplete)) => Err("end of stream".to_owned()),
         Err(Error::Http(_)) => Err("The WebSocket handshake was declined by the remote peer".to_owned()),
         Err(Error::Io(error)) => Err(io_reason(&error)),
         Err(error) => Err(error.to_string()),

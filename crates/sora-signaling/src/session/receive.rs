@@ -183,6 +183,11 @@ impl ClientSession {
         let Ok(text) = std::str::from_utf8(data) else {
             return self.warn(format!("message on {label:?} dropped: not UTF-8"));
         };
+        if matches!(label, "notify" | "push")
+            && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text)
+        {
+            return self.warn(format!("message on {label:?} dropped: {error}"));
+        }
         match label {
             "notify" => self.event(Event::Notify(text.to_owned())),
             "push" => self.event(Event::Push(text.to_owned())),

@@ -26,8 +26,9 @@ pub(crate) enum Control {
     Push(Arc<str>),
     /// Deliver an application message.
     Message { label: Arc<str>, sender: Arc<str>, data: bytes::Bytes },
-    /// Somebody needs a key frame of what this member sends.
-    KeyFrame,
+    /// Somebody needs a key frame of what this member sends. Receivers that ask at the same moment are served by one;
+    /// a caller of the API gets its own.
+    KeyFrame { merge: bool },
     /// End the session.
     Disconnect { reason: &'static str },
 }

@@ -12,14 +12,17 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
 use sora_transport::websocket::WebSocket;
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::{Shared, api, participant};
+use crate::api::{self, ApiError};
+use crate::{Shared, participant};
 
 const PAGE: &str = include_str!("page.html");
-const MAX_API_BODY: usize = 1 << 20;
+/// A caller that does not send its body keeps no connection longer.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
 /// A file descriptor limit is reached: wait for some to come free instead of spinning.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
@@ -31,16 +34,23 @@ pub(crate) async fn serve_signaling(listener: TcpListener, shared: Arc<Shared>) 
 
 pub(crate) async fn serve_api(listener: TcpListener, shared: Arc<Shared>) {
     serve(listener, shared, |shared, request| async move {
-        let target = request.headers().get("x-sora-target").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        match Limited::new(request.into_body(), MAX_API_BODY).collect().await {
-            Ok(body) => {
-                let (status, body) = api::call(&shared, target.as_deref(), &body.to_bytes());
-                reply(status, "application/json", body)
-            }
-            Err(_) => reply(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "the body is too large"),
+        match api_call(&shared, request).await {
+            Ok(answer) => reply(StatusCode::OK, "application/json", answer.to_string()),
+            Err(error) => reply(error.status(), "application/json", error.to_json().to_string()),
         }
     })
     .await;
+}
+
+async fn api_call(shared: &Shared, request: Request<Incoming>) -> Result<Value, ApiError> {
+    if request.method() != Method::POST {
+        return Err(ApiError::MethodNotAllowed);
+    }
+    let target = request.headers().get("x-sora-target").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let body = Limited::new(request.into_body(), api::MAX_BODY).collect();
+    let body = tokio::time::timeout(BODY_LIMIT, body).await.map_err(|_| ApiError::BodyTimeout)?;
+    let body = body.map_err(|_| ApiError::BodyTooLarge)?.to_bytes();
+    api::call(shared, target.as_deref(), &body)
 }
 
 async fn serve<F, R>(listener: TcpListener, shared: Arc<Shared>, handler: F)

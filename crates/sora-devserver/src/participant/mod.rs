@@ -181,8 +181,8 @@ impl Participant {
                 self.deliver_message(&label, &sender, &data);
                 Ok(())
             }
-            Control::KeyFrame => {
-                self.request_uplink_key_frame();
+            Control::KeyFrame { merge } => {
+                self.request_uplink_key_frame(merge);
                 Ok(())
             }
             Control::Disconnect { reason } => Err(Ending::Api(reason)),
@@ -194,6 +194,6 @@ impl Participant {
 fn request_key_frame(roster: &[Arc<Member>], connection_id: &str) {
     if let Some(source) = roster.iter().find(|member| &*member.connection_id == connection_id) {
         // A full queue means requests are waiting already.
-        let _ = source.control.try_send(Control::KeyFrame);
+        let _ = source.control.try_send(Control::KeyFrame { merge: true });
     }
 }

@@ -50,7 +50,7 @@ async fn api_call(shared: &Shared, request: Request<Incoming>) -> Result<Value, 
     let body = Limited::new(request.into_body(), api::MAX_BODY).collect();
     let body = tokio::time::timeout(BODY_LIMIT, body).await.map_err(|_| ApiError::BodyTimeout)?;
     let body = body.map_err(|_| ApiError::BodyTooLarge)?.to_bytes();
-    api::call(shared, target.as_deref(), &body)
+    api::call(shared, target.as_deref(), &body).await
 }
 
 async fn serve<F, R>(listener: TcpListener, shared: Arc<Shared>, handler: F)

@@ -4,7 +4,9 @@
 mod api;
 mod channel;
 mod codecs;
+mod counters;
 mod http;
+mod options;
 mod participant;
 
 use std::io;
@@ -16,7 +18,14 @@ use sora_signaling::message::IceServer;
 use sora_transport::UdpPorts;
 use tokio::net::TcpListener;
 
+use counters::Counters;
+
+pub use options::Options;
+
 pub(crate) use channel::Registry;
+
+/// What offers and reports call this server.
+pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-devserver");
 
 /// How a server runs.
 #[derive(Debug, Clone)]
@@ -34,9 +43,11 @@ pub struct ServerConfig {
 /// What every task of a server shares.
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
+    pub(crate) counters: Counters,
     pub(crate) certificate: Certificate,
     pub(crate) media_addresses: Vec<IpAddr>,
     pub(crate) config: ServerConfig,
+    pub(crate) options: Options,
 }
 
 /// A running server. It stops when dropped.
@@ -48,11 +59,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts listening.
+    /// Starts an open server.
     ///
     /// # Errors
     /// If an address cannot be bound or no certificate can be made.
     pub async fn start(config: ServerConfig) -> io::Result<Self> {
+        Self::start_with(config, Options::default()).await
+    }
+
+    /// Starts a server that does what the options say.
+    ///
+    /// # Errors
+    /// If an option is invalid, an address cannot be bound or no certificate can be made.
+    pub async fn start_with(config: ServerConfig, options: Options) -> io::Result<Self> {
+        options.validate()?;
         let signaling_listener = TcpListener::bind(config.listen).await?;
         let api_listener = TcpListener::bind(config.api_listen).await?;
         let signaling = signaling_listener.local_addr()?;
@@ -60,7 +80,14 @@ impl Server {
         let media_addresses =
             if signaling.ip().is_unspecified() { sora_transport::local_addresses(true) } else { vec![signaling.ip()] };
         let certificate = Certificate::generate().map_err(io::Error::other)?;
-        let shared = Arc::new(Shared { registry: Registry::default(), certificate, media_addresses, config });
+        let shared = Arc::new(Shared {
+            registry: Registry::default(),
+            counters: Counters::default(),
+            certificate,
+            media_addresses,
+            config,
+            options,
+        });
         let tasks = [
             tokio::spawn(http::serve_signaling(signaling_listener, shared.clone())),
             tokio::spawn(http::serve_api(api_listener, shared)),

@@ -3,12 +3,16 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use sora_devserver::{Server, ServerConfig};
+use sora_devserver::{Options, Server, ServerConfig};
 use sora_signaling::message::IceServer;
 use sora_transport::UdpPorts;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// A day.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// A Sora-compatible SFU for development on one machine. Production runs on Sora.
 #[derive(Debug, Parser)]
@@ -35,6 +39,12 @@ struct Arguments {
     /// UDP ports for media, as LOW-HIGH.
     #[arg(long, value_parser = udp_ports)]
     udp_ports: Option<RangeInclusive<u16>>,
+    /// Seconds between two pings on a WebSocket.
+    #[arg(long, value_parser = seconds, default_value = "5")]
+    ping_interval: Duration,
+    /// Seconds between two requests for a client's statistics.
+    #[arg(long, value_parser = seconds, default_value = "10")]
+    stats_interval: Duration,
     /// Folder to record to. Not supported yet.
     #[arg(long)]
     record: Option<String>,
@@ -52,6 +62,16 @@ fn udp_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     let (low, high) = text.split_once('-').ok_or("expected LOW-HIGH, for example 40000-40100")?;
     let (low, high) = (parse(low)?, parse(high)?);
     if low == 0 || low > high { Err("expected 1 <= LOW <= HIGH".to_owned()) } else { Ok(low..=high) }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
+    if (Duration::from_millis(1)..=LONGEST_INTERVAL).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(format!("expected 0.001 to {} seconds", LONGEST_INTERVAL.as_secs()))
+    }
 }
 
 fn main() -> ExitCode {
@@ -76,19 +96,21 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(run(ServerConfig {
+    let options = Options { ping_interval: arguments.ping_interval, stats_interval: arguments.stats_interval };
+    let config = ServerConfig {
         listen: arguments.listen,
         api_listen: arguments.api_listen,
         ice_servers: arguments.ice_servers.0,
         udp_ports: UdpPorts(arguments.udp_ports),
-    }));
+    };
+    let code = runtime.block_on(run(config, options));
     runtime.shutdown_background();
     code
 }
 
-async fn run(config: ServerConfig) -> ExitCode {
+async fn run(config: ServerConfig, options: Options) -> ExitCode {
     let public = !config.listen.ip().is_loopback();
-    let server = match Server::start(config).await {
+    let server = match Server::start_with(config, options).await {
         Ok(server) => server,
         Err(error) => {
             eprintln!("sora-devserver: cannot listen: {error}");

@@ -2,6 +2,7 @@
 
 mod error;
 mod request;
+mod statistics;
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ fn operation(target: Option<&str>) -> Result<&str, ApiError> {
 }
 
 /// Does what one request asks for.
-pub(crate) fn call(shared: &Shared, target: Option<&str>, body: &[u8]) -> Result<Value, ApiError> {
+pub(crate) async fn call(shared: &Shared, target: Option<&str>, body: &[u8]) -> Result<Value, ApiError> {
     let operation = operation(target)?;
     let request = Request::parse(body)?;
     match operation {
@@ -53,6 +54,9 @@ pub(crate) fn call(shared: &Shared, target: Option<&str>, body: &[u8]) -> Result
         "DisconnectChannel" => disconnect_channel(shared, &request),
         "PushChannel" => push_channel(shared, &request),
         "PushConnection" => push_connection(shared, &request),
+        "GetStatsConnection" => statistics::one_connection(shared, &request).await,
+        "GetStatsAllConnections" => Ok(statistics::all_connections(shared).await),
+        "GetStatsReport" => Ok(shared.counters.report()),
         "RequestKeyFrame" => request_key_frame(shared, &request),
         _ => Err(ApiError::UnsupportedTarget),
     }

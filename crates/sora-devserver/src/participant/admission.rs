@@ -10,6 +10,7 @@ use sora_transport::websocket::{WebSocket, WebSocketEvent};
 use sora_transport::{PeerDriver, ntp_now};
 use tokio::sync::mpsc;
 
+use super::timers::Timers;
 use super::{MediaKind, Participant};
 use crate::Shared;
 use crate::channel::{CONTROL_QUEUE, Control, MEDIA_QUEUE, MediaPacket, Member, Membership, random_id};
@@ -150,6 +151,7 @@ impl Admitted {
                 }
             }
         }
+        let timers = Timers::start(&shared.options);
         Participant {
             shared,
             connect,
@@ -168,7 +170,8 @@ impl Admitted {
             last_key_frame_request: None,
             control,
             media,
-            started: Instant::now(),
+            timers,
+            report: None,
         }
     }
 }

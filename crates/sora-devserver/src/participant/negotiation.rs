@@ -103,7 +103,7 @@ impl Participant {
                 ice_servers: self.shared.config.ice_servers.clone(),
                 ice_transport_policy: Some("all".to_owned()),
             },
-            version: Some(concat!(env!("CARGO_PKG_VERSION"), "-devserver").to_owned()),
+            version: Some(crate::VERSION.to_owned()),
             session_id: Some(self.membership.session_id.clone()),
             channel_id: Some(self.membership.channel_id.clone()),
             client_id: Some(self.member.client_id.clone()),

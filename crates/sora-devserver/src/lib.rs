@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod access_token;
 mod api;
 mod channel;
 mod codecs;
@@ -8,6 +9,7 @@ mod counters;
 mod http;
 mod options;
 mod participant;
+mod secret;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +23,7 @@ use tokio::net::TcpListener;
 use counters::Counters;
 
 pub use options::Options;
+pub use secret::Secret;
 
 pub(crate) use channel::Registry;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use sora_devserver::{Options, Server, ServerConfig};
+use sora_devserver::{Options, Secret, Server, ServerConfig};
 use sora_signaling::message::IceServer;
 use sora_transport::UdpPorts;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,7 +24,7 @@ struct Arguments {
     /// Address of the HTTP API; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:3000")]
     api_listen: SocketAddr,
-    /// Secret that access tokens are signed with. Not supported yet.
+    /// Secret of HS256 access tokens; without it everyone is let in.
     #[arg(long)]
     jwt_secret: Option<String>,
     /// Certificate chain for wss, PEM. Not supported yet.
@@ -80,7 +80,6 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,sora_devserver=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let unsupported = [
-        ("--jwt-secret", arguments.jwt_secret.is_some()),
         ("--tls-cert", arguments.tls_cert.is_some()),
         ("--tls-key", arguments.tls_key.is_some()),
         ("--record", arguments.record.is_some()),
@@ -96,7 +95,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let options = Options { ping_interval: arguments.ping_interval, stats_interval: arguments.stats_interval };
+    let options = Options {
+        ping_interval: arguments.ping_interval,
+        stats_interval: arguments.stats_interval,
+        jwt_secret: arguments.jwt_secret.map(Secret::from),
+    };
     let config = ServerConfig {
         listen: arguments.listen,
         api_listen: arguments.api_listen,

@@ -1,6 +1,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::Secret;
+
 /// What a server does beyond listening. Every member has a default: an open server.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -8,12 +10,14 @@ pub struct Options {
     pub ping_interval: Duration,
     /// Time between two requests for a client's statistics.
     pub stats_interval: Duration,
+    /// Secret that access tokens are signed with; `None` lets everyone in.
+    pub jwt_secret: Option<Secret>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         // Real Sora pings at about this pace.
-        Self { ping_interval: Duration::from_secs(5), stats_interval: Duration::from_secs(10) }
+        Self { ping_interval: Duration::from_secs(5), stats_interval: Duration::from_secs(10), jwt_secret: None }
     }
 }
 
@@ -23,6 +27,9 @@ impl Options {
         let invalid = |reason: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         if self.ping_interval.is_zero() || self.stats_interval.is_zero() {
             return invalid("expected intervals longer than zero");
+        }
+        if self.jwt_secret.as_ref().is_some_and(|secret| secret.as_bytes().is_empty()) {
+            return invalid("expected a JWT secret that is not empty");
         }
         Ok(())
     }

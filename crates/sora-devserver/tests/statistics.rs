@@ -11,7 +11,7 @@ use sora_devserver::{Options, Server};
 
 async fn eager_server() -> Server {
     let millis = Duration::from_millis;
-    let options = Options { ping_interval: millis(10), stats_interval: millis(15) };
+    let options = Options { ping_interval: millis(10), stats_interval: millis(15), ..Options::default() };
     Server::start_with(config(), options).await.expect("a server")
 }
 

@@ -5,20 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sora_peer::{DataChannelInit, Direction, PeerConfig, PeerConnection, Side, TransceiverInit};
-use sora_signaling::message::{ClientMessage, Connect, Role, is_valid_label};
+use sora_signaling::message::{ClientMessage, Connect, Role};
 use sora_transport::websocket::{WebSocket, WebSocketEvent};
-use sora_transport::{PeerDriver, ntp_now};
+use sora_transport::{PeerDriver, ntp_now, unix_time_us};
 use tokio::sync::mpsc;
 
 use super::timers::Timers;
 use super::{MediaKind, Participant};
-use crate::Shared;
 use crate::channel::{CONTROL_QUEUE, Control, MEDIA_QUEUE, MediaPacket, Member, Membership, random_id};
 use crate::codecs;
+use crate::{Shared, access_token};
 
 const FIRST_MESSAGE_LIMIT: Duration = Duration::from_secs(10);
-/// The reference client's own limit for the ids it sends.
-const MAX_ID_BYTES: usize = 255;
 pub(super) const MANAGED_LABELS: [(&str, &str); 4] =
     [("signaling", "sendrecv"), ("notify", "recvonly"), ("push", "recvonly"), ("stats", "sendrecv")];
 
@@ -27,6 +25,7 @@ pub(super) struct Admitted {
     connect: Connect,
     member: Member,
     membership: Membership,
+    lifetime: Option<Duration>,
     driver: PeerDriver,
     control: mpsc::Receiver<Control>,
     media: mpsc::Receiver<MediaPacket>,
@@ -39,11 +38,16 @@ pub(super) async fn admit(shared: Arc<Shared>, websocket: &mut WebSocket) -> Res
         Ok(_) => return Err("INVALID-MESSAGE"),
         Err(_) => return Err("CONNECT-TIMEOUT"),
     };
-    let connect = match ClientMessage::parse(&text) {
+    let mut connect = match ClientMessage::parse(&text) {
         Ok(ClientMessage::Connect(connect)) => *connect,
-        _ => return Err("INVALID-CONNECT-MESSAGE"),
+        Ok(_) => return Err("INVALID-CONNECT-MESSAGE"),
+        Err(error) => {
+            tracing::info!(%error, "connect refused");
+            return Err(error.close_reason());
+        }
     };
     validate(&connect)?;
+    let lifetime = authorize(&shared, &mut connect)?;
     let config = PeerConfig {
         side: Side::Offerer,
         certificate: shared.certificate.clone(),
@@ -76,7 +80,7 @@ pub(super) async fn admit(shared: Arc<Shared>, websocket: &mut WebSocket) -> Res
         connection_id,
     };
     let membership = Membership::join(&shared, &connect.channel_id, member.clone());
-    Ok(Admitted { shared, connect, member, membership, driver, control, media })
+    Ok(Admitted { shared, connect, member, membership, lifetime, driver, control, media })
 }
 
 fn internal(error: &dyn std::error::Error) -> &'static str {
@@ -84,15 +88,19 @@ fn internal(error: &dyn std::error::Error) -> &'static str {
     "INTERNAL-ERROR"
 }
 
+/// Checks the access token if the server wants one. What it says may be as wrong as what a client says.
+fn authorize(shared: &Shared, connect: &mut Connect) -> Result<Option<Duration>, &'static str> {
+    let Some(secret) = &shared.options.jwt_secret else { return Ok(None) };
+    let now = Duration::from_micros(unix_time_us().try_into().unwrap_or_default()).as_secs_f64();
+    let lifetime = access_token::authorize(secret, connect, now).map_err(access_token::Refused::close_reason)?;
+    validate(connect)?;
+    Ok(lifetime)
+}
+
 fn validate(connect: &Connect) -> Result<(), &'static str> {
-    if !matches!(connect.role, Some(Role::SendRecv | Role::SendOnly | Role::RecvOnly)) {
-        return Err("INVALID-ROLE");
-    }
-    if connect.channel_id.is_empty() || connect.channel_id.len() > MAX_ID_BYTES {
-        return Err("INVALID-CHANNEL-ID");
-    }
-    if [&connect.client_id, &connect.bundle_id].into_iter().flatten().any(|id| id.len() > MAX_ID_BYTES) {
-        return Err("INVALID-CLIENT-ID");
+    if let Err(error) = connect.validate() {
+        tracing::info!(%error, "connect refused");
+        return Err(error.close_reason());
     }
     if connect.video.as_ref().is_some_and(|video| codecs::video(video).is_none()) {
         return Err("INVALID-VIDEO-CODEC-TYPE");
@@ -100,21 +108,13 @@ fn validate(connect: &Connect) -> Result<(), &'static str> {
     if connect.simulcast == Some(true) {
         return Err("SIMULCAST-NOT-SUPPORTED-YET");
     }
-    for channel in &connect.data_channels {
-        if !is_valid_label(&channel.label) || channel.parsed_direction().is_none() {
-            return Err("INVALID-DATA-CHANNELS");
-        }
-        if channel.max_packet_life_time.is_some() && channel.max_retransmits.is_some() {
-            return Err("INVALID-DATA-CHANNELS");
-        }
-    }
     Ok(())
 }
 
 impl Admitted {
     /// Adds the uplinks and the data channels; downlinks follow from the roster.
     pub(super) fn into_participant(self, websocket: WebSocket) -> Participant {
-        let Self { shared, connect, member, membership, mut driver, control, media } = self;
+        let Self { shared, connect, member, membership, lifetime, mut driver, control, media } = self;
         let mut uplinks = HashMap::new();
         if member.role.sends() {
             let audio = connect.audio.as_ref().map(|audio| (MediaKind::Audio, codecs::opus(audio), None));
@@ -151,7 +151,7 @@ impl Admitted {
                 }
             }
         }
-        let timers = Timers::start(&shared.options);
+        let timers = Timers::start(&shared.options, lifetime);
         Participant {
             shared,
             connect,

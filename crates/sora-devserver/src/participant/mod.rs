@@ -33,7 +33,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) enum Ending {
     /// The client said `disconnect`.
     Disconnect,
-    /// The API or the channel ended it, with this reason.
+    /// The API or the access token ended it, with this reason.
     Api(&'static str),
     /// The client broke the protocol: close 4490 with this reason.
     Refused(&'static str),
@@ -132,6 +132,7 @@ impl Participant {
         match due {
             Due::Ping => self.send_websocket(r#"{"type":"ping"}"#.to_owned()).await,
             Due::Statistics => self.ask_for_statistics().await,
+            Due::Lifetime => Err(Ending::Api("LIFETIME-EXPIRED")),
             Due::ConnectLimit => Err(Ending::Refused("CONNECTION-TIMEOUT")),
         }
     }

@@ -15,6 +15,8 @@ pub(super) enum Due {
     Ping,
     /// Asking the client for its statistics.
     Statistics,
+    /// The end of the time an access token grants.
+    Lifetime,
     /// Giving up on a client whose media never came.
     ConnectLimit,
 }
@@ -25,14 +27,16 @@ pub(super) struct Timers {
     ping: Interval,
     statistics: Interval,
     connect_limit: Pin<Box<Sleep>>,
+    lifetime: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timers {
-    pub(super) fn start(options: &Options) -> Self {
+    pub(super) fn start(options: &Options, lifetime: Option<Duration>) -> Self {
         Self {
             ping: interval(options.ping_interval),
             statistics: interval(options.stats_interval),
             connect_limit: Box::pin(tokio::time::sleep(CONNECT_LIMIT)),
+            lifetime: lifetime.map(|lifetime| Box::pin(tokio::time::sleep(lifetime))),
         }
     }
 
@@ -42,7 +46,15 @@ impl Timers {
             _ = self.ping.tick() => Due::Ping,
             _ = self.statistics.tick() => Due::Statistics,
             () = &mut self.connect_limit, if !connected => Due::ConnectLimit,
+            () = expired(&mut self.lifetime) => Due::Lifetime,
         }
+    }
+}
+
+async fn expired(lifetime: &mut Option<Pin<Box<Sleep>>>) {
+    match lifetime {
+        Some(lifetime) => lifetime.as_mut().await,
+        None => std::future::pending().await,
     }
 }
 

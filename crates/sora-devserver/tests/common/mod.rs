@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
 pub(crate) mod http;
+pub(crate) mod token;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;

@@ -7,9 +7,11 @@ mod channel;
 mod codecs;
 mod counters;
 mod http;
+mod ice;
 mod options;
 mod participant;
 mod secret;
+mod tls;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -22,8 +24,10 @@ use tokio::net::TcpListener;
 
 use counters::Counters;
 
+pub use ice::{IceServersError, IceTransportPolicy, parse_ice_servers};
 pub use options::Options;
 pub use secret::Secret;
+pub use tls::TlsConfig;
 
 pub(crate) use channel::Registry;
 
@@ -57,6 +61,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub struct Server {
     signaling: SocketAddr,
+    is_tls: bool,
     api: SocketAddr,
     tasks: [tokio::task::JoinHandle<()>; 2],
 }
@@ -76,6 +81,10 @@ impl Server {
     /// If an option is invalid, an address cannot be bound or no certificate can be made.
     pub async fn start_with(config: ServerConfig, options: Options) -> io::Result<Self> {
         options.validate()?;
+        ice::validate(&config.ice_servers, options.ice_transport_policy)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
+        let is_tls = tls.is_some();
         let signaling_listener = TcpListener::bind(config.listen).await?;
         let api_listener = TcpListener::bind(config.api_listen).await?;
         let signaling = signaling_listener.local_addr()?;
@@ -92,16 +101,17 @@ impl Server {
             options,
         });
         let tasks = [
-            tokio::spawn(http::serve_signaling(signaling_listener, shared.clone())),
+            tokio::spawn(http::serve_signaling(signaling_listener, tls, shared.clone())),
             tokio::spawn(http::serve_api(api_listener, shared)),
         ];
-        Ok(Self { signaling, api, tasks })
+        Ok(Self { signaling, is_tls, api, tasks })
     }
 
     /// Where clients connect to.
     #[must_use]
     pub fn signaling_url(&self) -> String {
-        format!("ws://{}/signaling", self.signaling)
+        let scheme = if self.is_tls { "wss" } else { "ws" };
+        format!("{scheme}://{}/signaling", self.signaling)
     }
 
     /// Where the HTTP API is.

@@ -31,23 +31,51 @@ pub(super) struct Admitted {
     media: mpsc::Receiver<MediaPacket>,
 }
 
-/// Reads `connect` and lets the client in, or says with which reason it is refused.
-pub(super) async fn admit(shared: Arc<Shared>, websocket: &mut WebSocket) -> Result<Admitted, &'static str> {
+/// Why a client has no place in a channel here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NotAdmitted {
+    /// It is refused: close 4490 with this reason.
+    Refused(&'static str),
+    /// It is to go to this URL.
+    Redirected(String),
+}
+
+impl From<&'static str> for NotAdmitted {
+    fn from(reason: &'static str) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+/// Reads `connect` and lets the client in, or says why not.
+pub(super) async fn admit(shared: Arc<Shared>, websocket: &mut WebSocket) -> Result<Admitted, NotAdmitted> {
+    let mut connect = first_message(websocket).await?;
+    validate(&connect)?;
+    // Before the token is looked at: in a cluster the node that has the channel does that.
+    if let Some(url) = shared.options.redirect.as_ref().filter(|_| !connect.redirect) {
+        return Err(NotAdmitted::Redirected(url.clone()));
+    }
+    let lifetime = authorize(&shared, &mut connect)?;
+    Ok(enter(shared, connect, lifetime)?)
+}
+
+async fn first_message(websocket: &mut WebSocket) -> Result<Connect, &'static str> {
     let text = match tokio::time::timeout(FIRST_MESSAGE_LIMIT, websocket.next()).await {
         Ok(WebSocketEvent::Text(text)) => text,
         Ok(_) => return Err("INVALID-MESSAGE"),
         Err(_) => return Err("CONNECT-TIMEOUT"),
     };
-    let mut connect = match ClientMessage::parse(&text) {
-        Ok(ClientMessage::Connect(connect)) => *connect,
-        Ok(_) => return Err("INVALID-CONNECT-MESSAGE"),
+    match ClientMessage::parse(&text) {
+        Ok(ClientMessage::Connect(connect)) => Ok(*connect),
+        Ok(_) => Err("INVALID-CONNECT-MESSAGE"),
         Err(error) => {
             tracing::info!(%error, "connect refused");
-            return Err(error.close_reason());
+            Err(error.close_reason())
         }
-    };
-    validate(&connect)?;
-    let lifetime = authorize(&shared, &mut connect)?;
+    }
+}
+
+/// Takes a place in the channel.
+fn enter(shared: Arc<Shared>, connect: Connect, lifetime: Option<Duration>) -> Result<Admitted, &'static str> {
     let config = PeerConfig {
         side: Side::Offerer,
         certificate: shared.certificate.clone(),

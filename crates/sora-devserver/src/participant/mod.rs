@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::Shared;
 use crate::channel::{Control, MediaPacket, Member, Membership};
+use admission::NotAdmitted;
 use media::Downlink;
 use statistics::Report;
 use timers::{Due, Timers};
@@ -75,11 +76,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut websocket: WebSocket) {
             tracing::debug!(connection_id = %participant.member.connection_id, ?ending, "session ended");
             participant.finish(&ending).await;
         }
-        Err(reason) => {
+        Err(NotAdmitted::Refused(reason)) => {
             tracing::info!(reason, "connection refused");
             shared.counters.failed();
-            websocket.close(4490, reason).await;
-            let _ = tokio::time::timeout(Duration::from_secs(1), websocket.next()).await;
+            endings::close(&mut websocket, 4490, reason).await;
+        }
+        Err(NotAdmitted::Redirected(location)) => {
+            tracing::info!("connection redirected");
+            endings::redirect(&mut websocket, &location).await;
         }
     }
 }

@@ -10,7 +10,7 @@ use sora_signaling::ids::new_id;
 use sora_signaling::message::{ConnectionCreated, DataChannelOptions, Participant, Role};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Media packets that may wait for a receiver; about a second of a large video.
 pub(crate) const MEDIA_QUEUE: usize = 2048;
@@ -26,8 +26,11 @@ pub(crate) enum Control {
     Push(Arc<str>),
     /// Deliver an application message.
     Message { label: Arc<str>, sender: Arc<str>, data: bytes::Bytes },
-    /// Somebody needs a key frame of what this member sends.
-    KeyFrame,
+    /// Somebody needs a key frame of what this member sends. Receivers that ask at the same moment are served by one;
+    /// a caller of the API gets its own.
+    KeyFrame { merge: bool },
+    /// Tell what is known of the connection.
+    Statistics { reply: oneshot::Sender<Value> },
     /// End the session.
     Disconnect { reason: &'static str },
 }
@@ -109,6 +112,11 @@ pub(crate) fn random_id() -> String {
     new_id(rand::random())
 }
 
+/// Now, as RFC 3339 has it.
+pub(crate) fn timestamp() -> String {
+    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
+}
+
 impl Registry {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Channel>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -163,7 +171,7 @@ impl Membership {
         let mut message = ConnectionCreated {
             message_type: "notify",
             event_type,
-            timestamp: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
+            timestamp: timestamp(),
             role: about.role.as_str().to_owned(),
             session_id: self.session_id.clone(),
             client_id: about.client_id.clone(),
@@ -209,6 +217,7 @@ impl Drop for Membership {
         }
         drop(channels);
         if let Some(member) = gone.filter(|member| member.connected) {
+            self.shared.counters.destroyed(member.joined.elapsed());
             self.announce("connection.destroyed", &roster, &member);
         }
     }

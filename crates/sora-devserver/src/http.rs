@@ -12,38 +12,54 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
 use sora_transport::websocket::WebSocket;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::{Shared, api, participant};
+use crate::api::{self, ApiError};
+use crate::{Shared, participant};
 
 const PAGE: &str = include_str!("page.html");
-const MAX_API_BODY: usize = 1 << 20;
+/// A caller that does not send its body keeps no connection longer.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
+/// The same for its header.
+const HEADER_LIMIT: Duration = Duration::from_secs(10);
+/// And for the TLS handshake before it.
+const TLS_LIMIT: Duration = Duration::from_secs(10);
 /// A file descriptor limit is reached: wait for some to come free instead of spinning.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 type Reply = Response<Full<Bytes>>;
 
-pub(crate) async fn serve_signaling(listener: TcpListener, shared: Arc<Shared>) {
-    serve(listener, shared, |shared, request| async move { signaling(&shared, request) }).await;
+pub(crate) async fn serve_signaling(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+    serve(listener, tls, shared, |shared, request| async move { signaling(&shared, request) }).await;
 }
 
 pub(crate) async fn serve_api(listener: TcpListener, shared: Arc<Shared>) {
-    serve(listener, shared, |shared, request| async move {
-        let target = request.headers().get("x-sora-target").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        match Limited::new(request.into_body(), MAX_API_BODY).collect().await {
-            Ok(body) => {
-                let (status, body) = api::call(&shared, target.as_deref(), &body.to_bytes());
-                reply(status, "application/json", body)
-            }
-            Err(_) => reply(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "the body is too large"),
+    serve(listener, None, shared, |shared, request| async move {
+        match api_call(&shared, request).await {
+            Ok(answer) => reply(StatusCode::OK, "application/json", answer.to_string()),
+            Err(error) => reply(error.status(), "application/json", error.to_json().to_string()),
         }
     })
     .await;
 }
 
-async fn serve<F, R>(listener: TcpListener, shared: Arc<Shared>, handler: F)
+async fn api_call(shared: &Shared, request: Request<Incoming>) -> Result<Value, ApiError> {
+    if request.method() != Method::POST {
+        return Err(ApiError::MethodNotAllowed);
+    }
+    let target = request.headers().get("x-sora-target").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let body = Limited::new(request.into_body(), api::MAX_BODY).collect();
+    let body = tokio::time::timeout(BODY_LIMIT, body).await.map_err(|_| ApiError::BodyTimeout)?;
+    let body = body.map_err(|_| ApiError::BodyTooLarge)?.to_bytes();
+    api::call(shared, target.as_deref(), &body).await
+}
+
+async fn serve<F, R>(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>, handler: F)
 where
     F: Fn(Arc<Shared>, Request<Incoming>) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Reply> + Send + 'static,
@@ -60,21 +76,36 @@ where
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
-        let (shared, handler) = (shared.clone(), handler.clone());
+        let (tls, shared, handler) = (tls.clone(), shared.clone(), handler.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let answer = handler(shared.clone(), request);
-                async move { Ok::<_, Infallible>(answer.await) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_secs(10))
-                .serve_connection(TokioIo::new(tcp), service)
-                .with_upgrades();
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "HTTP connection");
+            let answer = move |request| handler(shared.clone(), request);
+            let Some(tls) = tls else { return converse(tcp, answer).await };
+            match tokio::time::timeout(TLS_LIMIT, tls.accept(tcp)).await {
+                Ok(Ok(stream)) => converse(stream, answer).await,
+                Ok(Err(error)) => tracing::info!(%error, "TLS handshake"),
+                Err(_) => tracing::info!("TLS handshake not finished in time"),
             }
         });
+    }
+}
+
+/// Speaks HTTP on one connection until it ends or becomes a WebSocket.
+async fn converse<F, R>(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, answer: F)
+where
+    F: Fn(Request<Incoming>) -> R,
+    R: Future<Output = Reply>,
+{
+    let service = service_fn(|request| {
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_LIMIT)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "HTTP connection");
     }
 }
 

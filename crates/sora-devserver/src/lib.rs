@@ -1,11 +1,17 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod access_token;
 mod api;
 mod channel;
 mod codecs;
+mod counters;
 mod http;
+mod ice;
+mod options;
 mod participant;
+mod secret;
+mod tls;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +22,17 @@ use sora_signaling::message::IceServer;
 use sora_transport::UdpPorts;
 use tokio::net::TcpListener;
 
+use counters::Counters;
+
+pub use ice::{IceServersError, IceTransportPolicy, parse_ice_servers};
+pub use options::Options;
+pub use secret::Secret;
+pub use tls::TlsConfig;
+
 pub(crate) use channel::Registry;
+
+/// What offers and reports call this server.
+pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-devserver");
 
 /// How a server runs.
 #[derive(Debug, Clone)]
@@ -34,25 +50,41 @@ pub struct ServerConfig {
 /// What every task of a server shares.
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
+    pub(crate) counters: Counters,
     pub(crate) certificate: Certificate,
     pub(crate) media_addresses: Vec<IpAddr>,
     pub(crate) config: ServerConfig,
+    pub(crate) options: Options,
 }
 
 /// A running server. It stops when dropped.
 #[derive(Debug)]
 pub struct Server {
     signaling: SocketAddr,
+    is_tls: bool,
     api: SocketAddr,
     tasks: [tokio::task::JoinHandle<()>; 2],
 }
 
 impl Server {
-    /// Starts listening.
+    /// Starts an open server.
     ///
     /// # Errors
     /// If an address cannot be bound or no certificate can be made.
     pub async fn start(config: ServerConfig) -> io::Result<Self> {
+        Self::start_with(config, Options::default()).await
+    }
+
+    /// Starts a server that does what the options say.
+    ///
+    /// # Errors
+    /// If an option is invalid, an address cannot be bound or no certificate can be made.
+    pub async fn start_with(config: ServerConfig, options: Options) -> io::Result<Self> {
+        options.validate()?;
+        ice::validate(&config.ice_servers, options.ice_transport_policy)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
+        let is_tls = tls.is_some();
         let signaling_listener = TcpListener::bind(config.listen).await?;
         let api_listener = TcpListener::bind(config.api_listen).await?;
         let signaling = signaling_listener.local_addr()?;
@@ -60,18 +92,26 @@ impl Server {
         let media_addresses =
             if signaling.ip().is_unspecified() { sora_transport::local_addresses(true) } else { vec![signaling.ip()] };
         let certificate = Certificate::generate().map_err(io::Error::other)?;
-        let shared = Arc::new(Shared { registry: Registry::default(), certificate, media_addresses, config });
+        let shared = Arc::new(Shared {
+            registry: Registry::default(),
+            counters: Counters::default(),
+            certificate,
+            media_addresses,
+            config,
+            options,
+        });
         let tasks = [
-            tokio::spawn(http::serve_signaling(signaling_listener, shared.clone())),
+            tokio::spawn(http::serve_signaling(signaling_listener, tls, shared.clone())),
             tokio::spawn(http::serve_api(api_listener, shared)),
         ];
-        Ok(Self { signaling, api, tasks })
+        Ok(Self { signaling, is_tls, api, tasks })
     }
 
     /// Where clients connect to.
     #[must_use]
     pub fn signaling_url(&self) -> String {
-        format!("ws://{}/signaling", self.signaling)
+        let scheme = if self.is_tls { "wss" } else { "ws" };
+        format!("{scheme}://{}/signaling", self.signaling)
     }
 
     /// Where the HTTP API is.

@@ -1,62 +1,18 @@
-//! Command line of the development server.
+//! The development server as a program.
 
-use std::net::SocketAddr;
-use std::ops::RangeInclusive;
+mod arguments;
+
 use std::process::ExitCode;
 
 use clap::Parser;
-use sora_devserver::{Server, ServerConfig};
-use sora_signaling::message::IceServer;
-use sora_transport::UdpPorts;
+use sora_devserver::{Options, Server, ServerConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// A Sora-compatible SFU for development on one machine. Production runs on Sora.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Arguments {
-    /// Address of signaling (/signaling) and the page (/); port 0 picks a free one.
-    #[arg(long, default_value = "127.0.0.1:5000")]
-    listen: SocketAddr,
-    /// Address of the HTTP API; port 0 picks a free one.
-    #[arg(long, default_value = "127.0.0.1:3000")]
-    api_listen: SocketAddr,
-    /// Secret that access tokens are signed with. Not supported yet.
-    #[arg(long)]
-    jwt_secret: Option<String>,
-    /// Certificate chain for wss, PEM. Not supported yet.
-    #[arg(long)]
-    tls_cert: Option<String>,
-    /// Private key for wss, PEM. Not supported yet.
-    #[arg(long)]
-    tls_key: Option<String>,
-    /// STUN and TURN servers to hand out: a JSON array of {"urls": [], "username": "", "credential": ""}.
-    #[arg(long, value_parser = ice_servers, default_value = "[]")]
-    ice_servers: IceServers,
-    /// UDP ports for media, as LOW-HIGH.
-    #[arg(long, value_parser = udp_ports)]
-    udp_ports: Option<RangeInclusive<u16>>,
-    /// Folder to record to. Not supported yet.
-    #[arg(long)]
-    record: Option<String>,
-}
-
-#[derive(Debug, Clone)]
-struct IceServers(Vec<IceServer>);
-
-fn ice_servers(text: &str) -> Result<IceServers, String> {
-    serde_json::from_str(text).map(IceServers).map_err(|error| error.to_string())
-}
-
-fn udp_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
-    let parse = |port: &str| port.trim().parse::<u16>().map_err(|error| format!("{port:?}: {error}"));
-    let (low, high) = text.split_once('-').ok_or("expected LOW-HIGH, for example 40000-40100")?;
-    let (low, high) = (parse(low)?, parse(high)?);
-    if low == 0 || low > high { Err("expected 1 <= LOW <= HIGH".to_owned()) } else { Ok(low..=high) }
-}
+use arguments::Arguments;
 
 fn log_to_stderr() -> Result<(), ParseError> {
     let directives = std::env::var("SORA_LOG").unwrap_or_else(|_| "warn,sora_devserver=info".to_owned());
@@ -72,16 +28,13 @@ fn main() -> ExitCode {
         eprintln!("sora-devserver: SORA_LOG: {error}; expected for example warn,sora_devserver=debug");
         return ExitCode::from(2);
     }
-    let unsupported = [
-        ("--jwt-secret", arguments.jwt_secret.is_some()),
-        ("--tls-cert", arguments.tls_cert.is_some()),
-        ("--tls-key", arguments.tls_key.is_some()),
-        ("--record", arguments.record.is_some()),
-    ];
-    if let Some((option, _)) = unsupported.iter().find(|(_, given)| *given) {
-        eprintln!("sora-devserver: {option} is not supported yet; start without it");
-        return ExitCode::from(2);
-    }
+    let (config, options) = match arguments.into_config() {
+        Ok(config) => config,
+        Err(reason) => {
+            eprintln!("sora-devserver: {reason}");
+            return ExitCode::from(2);
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -89,27 +42,26 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(run(ServerConfig {
-        listen: arguments.listen,
-        api_listen: arguments.api_listen,
-        ice_servers: arguments.ice_servers.0,
-        udp_ports: UdpPorts(arguments.udp_ports),
-    }));
+    let code = runtime.block_on(run(config, options));
     runtime.shutdown_background();
     code
 }
 
-async fn run(config: ServerConfig) -> ExitCode {
-    let public = !config.listen.ip().is_loopback();
-    let server = match Server::start(config).await {
+async fn run(config: ServerConfig, options: Options) -> ExitCode {
+    let public = !config.listen.ip().is_loopback() && options.jwt_secret.is_none();
+    let public_api = !config.api_listen.ip().is_loopback();
+    let server = match Server::start_with(config, options).await {
         Ok(server) => server,
         Err(error) => {
-            eprintln!("sora-devserver: cannot listen: {error}");
+            eprintln!("sora-devserver: cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
     if public {
-        tracing::warn!("listening beyond this machine: this server has no authentication and is for development only");
+        tracing::warn!("listening beyond this machine without --jwt-secret: everyone is let in");
+    }
+    if public_api {
+        tracing::warn!("the HTTP API listens beyond this machine and has no authentication");
     }
     let ready = serde_json::json!({
         "ready": true, "signaling_url": server.signaling_url(), "api_url": server.api_url(),

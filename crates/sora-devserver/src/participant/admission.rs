@@ -5,19 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sora_peer::{DataChannelInit, Direction, PeerConfig, PeerConnection, Side, TransceiverInit};
-use sora_signaling::message::{ClientMessage, Connect, Role, is_valid_label};
+use sora_signaling::message::{ClientMessage, Connect, Role};
 use sora_transport::websocket::{WebSocket, WebSocketEvent};
-use sora_transport::{PeerDriver, ntp_now};
+use sora_transport::{PeerDriver, ntp_now, unix_time_us};
 use tokio::sync::mpsc;
 
+use super::timers::Timers;
 use super::{MediaKind, Participant};
-use crate::Shared;
 use crate::channel::{CONTROL_QUEUE, Control, MEDIA_QUEUE, MediaPacket, Member, Membership, random_id};
 use crate::codecs;
+use crate::{Shared, access_token};
 
 const FIRST_MESSAGE_LIMIT: Duration = Duration::from_secs(10);
-/// The reference client's own limit for the ids it sends.
-const MAX_ID_BYTES: usize = 255;
 pub(super) const MANAGED_LABELS: [(&str, &str); 4] =
     [("signaling", "sendrecv"), ("notify", "recvonly"), ("push", "recvonly"), ("stats", "sendrecv")];
 
@@ -26,23 +25,57 @@ pub(super) struct Admitted {
     connect: Connect,
     member: Member,
     membership: Membership,
+    lifetime: Option<Duration>,
     driver: PeerDriver,
     control: mpsc::Receiver<Control>,
     media: mpsc::Receiver<MediaPacket>,
 }
 
-/// Reads `connect` and lets the client in, or says with which reason it is refused.
-pub(super) async fn admit(shared: Arc<Shared>, websocket: &mut WebSocket) -> Result<Admitted, &'static str> {
+/// Why a client has no place in a channel here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NotAdmitted {
+    /// It is refused: close 4490 with this reason.
+    Refused(&'static str),
+    /// It is to go to this URL.
+    Redirected(String),
+}
+
+impl From<&'static str> for NotAdmitted {
+    fn from(reason: &'static str) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+/// Reads `connect` and lets the client in, or says why not.
+pub(super) async fn admit(shared: Arc<Shared>, websocket: &mut WebSocket) -> Result<Admitted, NotAdmitted> {
+    let mut connect = first_message(websocket).await?;
+    validate(&connect)?;
+    // Before the token is looked at: in a cluster the node that has the channel does that.
+    if let Some(url) = shared.options.redirect.as_ref().filter(|_| !connect.redirect) {
+        return Err(NotAdmitted::Redirected(url.clone()));
+    }
+    let lifetime = authorize(&shared, &mut connect)?;
+    Ok(enter(shared, connect, lifetime)?)
+}
+
+async fn first_message(websocket: &mut WebSocket) -> Result<Connect, &'static str> {
     let text = match tokio::time::timeout(FIRST_MESSAGE_LIMIT, websocket.next()).await {
         Ok(WebSocketEvent::Text(text)) => text,
         Ok(_) => return Err("INVALID-MESSAGE"),
         Err(_) => return Err("CONNECT-TIMEOUT"),
     };
-    let connect = match ClientMessage::parse(&text) {
-        Ok(ClientMessage::Connect(connect)) => *connect,
-        _ => return Err("INVALID-CONNECT-MESSAGE"),
-    };
-    validate(&connect)?;
+    match ClientMessage::parse(&text) {
+        Ok(ClientMessage::Connect(connect)) => Ok(*connect),
+        Ok(_) => Err("INVALID-CONNECT-MESSAGE"),
+        Err(error) => {
+            tracing::info!(%error, "connect refused");
+            Err(error.close_reason())
+        }
+    }
+}
+
+/// Takes a place in the channel.
+fn enter(shared: Arc<Shared>, connect: Connect, lifetime: Option<Duration>) -> Result<Admitted, &'static str> {
     let config = PeerConfig {
         side: Side::Offerer,
         certificate: shared.certificate.clone(),
@@ -74,7 +107,7 @@ pub(super) async fn admit(shared: Arc<Shared>, websocket: &mut WebSocket) -> Res
         connection_id,
     };
     let membership = Membership::join(&shared, &connect.channel_id, member.clone());
-    Ok(Admitted { shared, connect, member, membership, driver, control, media })
+    Ok(Admitted { shared, connect, member, membership, lifetime, driver, control, media })
 }
 
 fn internal(error: &dyn std::error::Error) -> &'static str {
@@ -82,15 +115,19 @@ fn internal(error: &dyn std::error::Error) -> &'static str {
     "INTERNAL-ERROR"
 }
 
+/// Checks the access token if the server wants one. What it says may be as wrong as what a client says.
+fn authorize(shared: &Shared, connect: &mut Connect) -> Result<Option<Duration>, &'static str> {
+    let Some(secret) = &shared.options.jwt_secret else { return Ok(None) };
+    let now = Duration::from_micros(unix_time_us().try_into().unwrap_or_default()).as_secs_f64();
+    let lifetime = access_token::authorize(secret, connect, now).map_err(access_token::Refused::close_reason)?;
+    validate(connect)?;
+    Ok(lifetime)
+}
+
 fn validate(connect: &Connect) -> Result<(), &'static str> {
-    if !matches!(connect.role, Some(Role::SendRecv | Role::SendOnly | Role::RecvOnly)) {
-        return Err("INVALID-ROLE");
-    }
-    if connect.channel_id.is_empty() || connect.channel_id.len() > MAX_ID_BYTES {
-        return Err("INVALID-CHANNEL-ID");
-    }
-    if [&connect.client_id, &connect.bundle_id].into_iter().flatten().any(|id| id.len() > MAX_ID_BYTES) {
-        return Err("INVALID-CLIENT-ID");
+    if let Err(error) = connect.validate() {
+        tracing::info!(%error, "connect refused");
+        return Err(error.close_reason());
     }
     if connect.video.as_ref().is_some_and(|video| codecs::video(video).is_none()) {
         return Err("INVALID-VIDEO-CODEC-TYPE");
@@ -98,21 +135,13 @@ fn validate(connect: &Connect) -> Result<(), &'static str> {
     if connect.simulcast == Some(true) {
         return Err("SIMULCAST-NOT-SUPPORTED-YET");
     }
-    for channel in &connect.data_channels {
-        if !is_valid_label(&channel.label) || channel.parsed_direction().is_none() {
-            return Err("INVALID-DATA-CHANNELS");
-        }
-        if channel.max_packet_life_time.is_some() && channel.max_retransmits.is_some() {
-            return Err("INVALID-DATA-CHANNELS");
-        }
-    }
     Ok(())
 }
 
 impl Admitted {
     /// Adds the uplinks and the data channels; downlinks follow from the roster.
     pub(super) fn into_participant(self, websocket: WebSocket) -> Participant {
-        let Self { shared, connect, member, membership, mut driver, control, media } = self;
+        let Self { shared, connect, member, membership, lifetime, mut driver, control, media } = self;
         let mut uplinks = HashMap::new();
         if member.role.sends() {
             let audio = connect.audio.as_ref().map(|audio| (MediaKind::Audio, codecs::opus(audio), None));
@@ -149,6 +178,7 @@ impl Admitted {
                 }
             }
         }
+        let timers = Timers::start(&shared.options, lifetime);
         Participant {
             shared,
             connect,
@@ -167,7 +197,8 @@ impl Admitted {
             last_key_frame_request: None,
             control,
             media,
-            started: Instant::now(),
+            timers,
+            report: None,
         }
     }
 }

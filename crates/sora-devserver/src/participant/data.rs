@@ -71,8 +71,8 @@ impl Participant {
         }
         match (label.as_str(), std::str::from_utf8(&data)) {
             ("signaling", Ok(text)) => self.client_message(text),
-            // Reports are what the client was asked for; nothing else belongs on the managed channels.
-            ("stats", Ok(_)) => Ok(()),
+            ("stats", Ok(text)) => self.statistics_message(text),
+            // Nothing else belongs on the managed channels.
             _ => Err(Ending::Refused("INTERNAL-ERROR")),
         }
     }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use sora_peer::{ChannelId, ConnectionState, Event};
-use sora_transport::websocket::WebSocketEvent;
+use sora_transport::websocket::{WebSocket, WebSocketEvent};
 
-use super::{Ending, Participant};
+use super::{Ending, Participant, WRITE_TIMEOUT};
 
 /// Time for the client to close its side of the data channels. Older clients call it an error if the WebSocket goes
 /// before them, browsers if the association under them goes.
@@ -14,6 +14,25 @@ const CHANNELS_FIRST: Duration = Duration::from_secs(1);
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 /// Time for a `close` message to be acknowledged before the channels are torn down.
 const CLOSE_MESSAGE: Duration = Duration::from_millis(100);
+
+/// Closes a WebSocket and waits a moment for the client's answer.
+pub(super) async fn close(websocket: &mut WebSocket, code: u16, reason: &str) {
+    let closing = async {
+        websocket.close(code, reason).await;
+        while let WebSocketEvent::Text(_) = websocket.next().await {}
+    };
+    // Whoever does not answer is left anyway.
+    let _: Result<(), _> = tokio::time::timeout(CLOSE_GRACE, closing).await;
+}
+
+/// Sends a client elsewhere. It follows when this WebSocket has closed, so that comes at once.
+pub(super) async fn redirect(websocket: &mut WebSocket, location: &str) {
+    let message = serde_json::json!({ "type": "redirect", "location": location }).to_string();
+    if !matches!(tokio::time::timeout(WRITE_TIMEOUT, websocket.send(message)).await, Ok(Ok(()))) {
+        tracing::debug!("redirect not sent");
+    }
+    close(websocket, 1000, "").await;
+}
 
 impl Participant {
     pub(super) async fn finish(&mut self, ending: &Ending) {
@@ -33,9 +52,7 @@ impl Participant {
             self.close_channels().await;
         }
         if let Some(mut websocket) = self.websocket.take() {
-            websocket.close(code, reason).await;
-            let answered = async { while let WebSocketEvent::Text(_) = websocket.next().await {} };
-            let _ = tokio::time::timeout(CLOSE_GRACE, answered).await;
+            close(&mut websocket, code, reason).await;
         }
         self.driver.peer().close(Instant::now());
         self.driver.flush();

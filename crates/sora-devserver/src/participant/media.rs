@@ -82,9 +82,9 @@ impl Participant {
     }
 
     /// Somebody needs a key frame of what this participant sends.
-    pub(super) fn request_uplink_key_frame(&mut self) {
+    pub(super) fn request_uplink_key_frame(&mut self, merge: bool) {
         let now = Instant::now();
-        if self.last_key_frame_request.is_some_and(|at| now - at < KEY_FRAME_INTERVAL) {
+        if merge && self.last_key_frame_request.is_some_and(|at| now - at < KEY_FRAME_INTERVAL) {
             return;
         }
         self.last_key_frame_request = Some(now);

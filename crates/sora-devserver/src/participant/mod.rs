@@ -6,6 +6,8 @@ mod endings;
 mod media;
 mod negotiation;
 mod signaling;
+mod statistics;
+mod timers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,12 +21,11 @@ use tokio::sync::mpsc;
 
 use crate::Shared;
 use crate::channel::{Control, MediaPacket, Member, Membership};
+use admission::NotAdmitted;
 use media::Downlink;
+use statistics::Report;
+use timers::{Due, Timers};
 
-/// Real Sora pings at about this pace.
-const PING_INTERVAL: Duration = Duration::from_secs(5);
-/// A client that has not connected its media by then will not.
-const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// A server that cannot write for so long has lost its client.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -33,7 +34,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) enum Ending {
     /// The client said `disconnect`.
     Disconnect,
-    /// The API or the channel ended it, with this reason.
+    /// The API or the access token ended it, with this reason.
     Api(&'static str),
     /// The client broke the protocol: close 4490 with this reason.
     Refused(&'static str),
@@ -59,22 +60,30 @@ struct Participant {
     last_key_frame_request: Option<Instant>,
     control: mpsc::Receiver<Control>,
     media: mpsc::Receiver<MediaPacket>,
-    started: Instant,
+    timers: Timers,
+    report: Option<Report>,
 }
 
 /// Serves one upgraded connection until its session ends.
 pub(crate) async fn serve(shared: Arc<Shared>, mut websocket: WebSocket) {
-    match admission::admit(shared, &mut websocket).await {
+    match admission::admit(shared.clone(), &mut websocket).await {
         Ok(admitted) => {
             let mut participant = admitted.into_participant(websocket);
             let ending = participant.run().await;
+            if !participant.connected {
+                shared.counters.failed();
+            }
             tracing::debug!(connection_id = %participant.member.connection_id, ?ending, "session ended");
             participant.finish(&ending).await;
         }
-        Err(reason) => {
+        Err(NotAdmitted::Refused(reason)) => {
             tracing::info!(reason, "connection refused");
-            websocket.close(4490, reason).await;
-            let _ = tokio::time::timeout(Duration::from_secs(1), websocket.next()).await;
+            shared.counters.failed();
+            endings::close(&mut websocket, 4490, reason).await;
+        }
+        Err(NotAdmitted::Redirected(location)) => {
+            tracing::info!("connection redirected");
+            endings::redirect(&mut websocket, &location).await;
         }
     }
 }
@@ -91,8 +100,6 @@ impl Participant {
         if let Err(ending) = self.send_offer().await {
             return ending;
         }
-        let mut ping = tokio::time::interval(PING_INTERVAL);
-        ping.reset();
         loop {
             let step = tokio::select! {
                 event = next_message(&mut self.websocket) => self.websocket_event(event).await,
@@ -108,7 +115,7 @@ impl Participant {
                     Ok(())
                 }
                 Ok(()) = self.membership.roster.changed() => { self.negotiation_due = true; Ok(()) }
-                _ = ping.tick() => self.tick().await,
+                due = self.timers.due(self.connected) => self.on_time(due).await,
             };
             let step = match step {
                 Ok(()) => self.peer_events().await,
@@ -125,11 +132,13 @@ impl Participant {
         }
     }
 
-    async fn tick(&mut self) -> Result<(), Ending> {
-        if !self.connected && self.started.elapsed() > CONNECT_LIMIT {
-            return Err(Ending::Refused("CONNECTION-TIMEOUT"));
+    async fn on_time(&mut self, due: Due) -> Result<(), Ending> {
+        match due {
+            Due::Ping => self.send_websocket(r#"{"type":"ping"}"#.to_owned()).await,
+            Due::Statistics => self.ask_for_statistics().await,
+            Due::Lifetime => Err(Ending::Api("LIFETIME-EXPIRED")),
+            Due::ConnectLimit => Err(Ending::Refused("CONNECTION-TIMEOUT")),
         }
-        self.send_websocket(r#"{"type":"ping"}"#.to_owned()).await
     }
 
     async fn peer_events(&mut self) -> Result<(), Ending> {
@@ -155,6 +164,7 @@ impl Participant {
         }
         self.member.publications = self.publications();
         self.member.connected = true;
+        self.shared.counters.created();
         let member = self.member.clone();
         let roster = self.membership.update(|entry| *entry = member);
         if let Some(own) = self.membership.announce("connection.created", &roster, &self.member) {
@@ -179,8 +189,13 @@ impl Participant {
                 self.deliver_message(&label, &sender, &data);
                 Ok(())
             }
-            Control::KeyFrame => {
-                self.request_uplink_key_frame();
+            Control::KeyFrame { merge } => {
+                self.request_uplink_key_frame(merge);
+                Ok(())
+            }
+            Control::Statistics { reply } => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.statistics());
                 Ok(())
             }
             Control::Disconnect { reason } => Err(Ending::Api(reason)),
@@ -192,6 +207,6 @@ impl Participant {
 fn request_key_frame(roster: &[Arc<Member>], connection_id: &str) {
     if let Some(source) = roster.iter().find(|member| &*member.connection_id == connection_id) {
         // A full queue means requests are waiting already.
-        let _ = source.control.try_send(Control::KeyFrame);
+        let _ = source.control.try_send(Control::KeyFrame { merge: true });
     }
 }

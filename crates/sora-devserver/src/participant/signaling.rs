@@ -27,7 +27,8 @@ impl Participant {
                 }
                 Ok(())
             }
-            Ok(ClientMessage::Pong { .. } | ClientMessage::Stats { .. }) => Ok(()),
+            Ok(ClientMessage::Pong { stats }) => self.keep_report(stats.unwrap_or_default(), text.len()),
+            Ok(ClientMessage::Stats { reports }) => self.keep_report(reports, text.len()),
             Ok(ClientMessage::Disconnect { .. }) => Err(Ending::Disconnect),
             Ok(ClientMessage::Connect(_)) => Err(Ending::Refused("ALREADY-CONNECTED")),
             Ok(ClientMessage::Unknown(kind)) => {

@@ -1,0 +1,45 @@
+//! A server with a redirect sends clients on, once.
+
+mod common;
+
+use common::{Client, config, connect, server};
+use serde_json::json;
+use sora_devserver::{Options, Server};
+
+async fn redirecting(url: &str) -> Server {
+    let options = Options { redirect: Some(url.to_owned()), ..Options::default() };
+    Server::start_with(config(), options).await.expect("a server")
+}
+
+#[tokio::test]
+async fn a_client_is_sent_on_and_the_websocket_is_closed() {
+    let there = server().await;
+    let here = redirecting(&there.signaling_url()).await;
+    let client = Client::start(&here.signaling_url(), connect("sendrecv", json!({}))).await;
+    let redirect = client.message("redirect").await;
+    assert_eq!(redirect, json!({ "type": "redirect", "location": there.signaling_url() }));
+    assert_eq!(client.closed().await.0, 1000);
+    let url = redirect["location"].as_str().expect("a URL");
+    Client::connected(url, connect("sendrecv", json!({ "redirect": true }))).await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_been_redirected_stays() {
+    let here = redirecting("wss://sora.example.com/signaling").await;
+    Client::connected(&here.signaling_url(), connect("sendrecv", json!({ "redirect": true }))).await;
+}
+
+#[tokio::test]
+async fn a_wrong_connect_is_refused_and_not_redirected() {
+    let here = redirecting("wss://sora.example.com/signaling").await;
+    let client = Client::start(&here.signaling_url(), connect("listener", json!({}))).await;
+    assert_eq!(client.closed().await, (4490, "INVALID-ROLE".to_owned()));
+}
+
+#[tokio::test]
+async fn a_redirect_to_something_else_is_refused_at_the_start() {
+    for url in ["", "sora.example.com", "https://sora.example.com/signaling", "ws:"] {
+        let options = Options { redirect: Some(url.to_owned()), ..Options::default() };
+        assert!(Server::start_with(config(), options).await.is_err(), "{url}");
+    }
+}

@@ -38,7 +38,14 @@ class Authority:
         self.path = self.pair.cert_path
 
     def _issue(
-        self, name: str, hosts: list[str], *, ca: bool = False, signed: bool = True, age_days: int = 1, client: bool = False
+        self,
+        name: str,
+        hosts: list[str],
+        *,
+        ca: bool = False,
+        signed: bool = True,
+        age_days: int = 1,
+        client: bool = False,
     ) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -58,7 +65,9 @@ class Authority:
             usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_name(host) for host in hosts]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_name(host) for host in hosts]), critical=False
+            )
         certificate = builder.sign(parent.key if parent else key, hashes.SHA256())
         cert_path, key_path = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         cert_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -128,7 +137,8 @@ def start_coturn(binary: str, folder: Path, pair: KeyPair) -> TurnServer:
     server = TurnServer(
         Child(
             [
-                binary, "-n", "--no-cli", "--allow-loopback-peers", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1",
+                binary, "-n", "--no-cli", "--allow-loopback-peers", "--listening-ip=127.0.0.1", "--listening-ip=::1",
+                "--relay-ip=127.0.0.1",
                 f"--listening-port={port}", f"--tls-listening-port={tls_port}", f"--min-port={min(low, 65000)}",
                 "--max-port=65535", "--lt-cred-mech", f"--user={TurnServer.username}:{TurnServer.password}",
                 "--realm=test", f"--cert={pair.cert_path}", f"--pkey={pair.key_path}", "--no-dtls", "--verbose",

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    PayloadError, RtpPacket, UnsupportedPayloadFormat, VideoCodecType, Vp8Descriptor, Vp9Descriptor, vp8, vp9,
+    PayloadError, RtpPacket, UnsupportedPayloadFormat, VideoCodecType, Vp8Descriptor, Vp9Descriptor, av1, h264, vp8,
+    vp9,
 };
 
 /// Bounds of a [`FrameAssembler`].
@@ -72,21 +73,34 @@ pub struct AssemblerStats {
     pub gaps: u64,
 }
 
+/// What a packet brings to its picture.
+#[derive(Debug)]
+enum Data {
+    /// A piece of the bitstream; empty for padding.
+    Piece(Bytes),
+    /// Pieces that only make a bitstream together.
+    Av1(av1::Av1Part),
+}
+
 #[derive(Debug)]
 struct Part {
     timestamp: u32,
     begins: bool,
     ends: bool,
     key: bool,
+    /// It begins in the middle of a unit of the packet before (H.264, AV1).
+    continues: bool,
+    /// Its last unit goes on in the packet behind (H.264, AV1).
+    unfinished: bool,
     picture_id: Option<u16>,
     arrival: Instant,
     /// `None` for a packet that cannot be read; a picture containing one is broken.
-    data: Option<Bytes>,
+    data: Option<Data>,
 }
 
 impl Part {
     fn is_padding(&self) -> bool {
-        self.data.as_ref().is_some_and(Bytes::is_empty)
+        matches!(&self.data, Some(Data::Piece(piece)) if piece.is_empty())
     }
 }
 
@@ -122,9 +136,9 @@ impl FrameAssembler {
     /// An assembler that waits for the first key frame.
     ///
     /// # Errors
-    /// [`UnsupportedPayloadFormat`] for codecs other than VP8 and VP9.
+    /// [`UnsupportedPayloadFormat`] for H.265.
     pub fn new(codec: VideoCodecType, limits: AssemblerLimits) -> Result<Self, UnsupportedPayloadFormat> {
-        if !matches!(codec, VideoCodecType::Vp8 | VideoCodecType::Vp9) {
+        if codec == VideoCodecType::H265 {
             return Err(UnsupportedPayloadFormat(codec));
         }
         Ok(Self {
@@ -203,13 +217,36 @@ impl FrameAssembler {
             begins: false,
             ends: packet.marker,
             key: false,
+            continues: false,
+            unfinished: false,
             picture_id: None,
             arrival: packet.arrival,
             data: None,
         };
         if packet.payload.is_empty() {
-            part.data = Some(packet.payload);
+            part.data = Some(Data::Piece(packet.payload));
             return Ok(part);
+        }
+        match self.codec {
+            VideoCodecType::H264 => match h264::read(&packet.payload) {
+                Ok(read) => {
+                    (part.begins, part.key) = (!read.continues, read.key);
+                    (part.continues, part.unfinished) = (read.continues, read.unfinished);
+                    part.data = Some(Data::Piece(read.data));
+                    return Ok(part);
+                }
+                Err(error) => return Err((part, error)),
+            },
+            VideoCodecType::Av1 => match av1::read(&packet.payload) {
+                Ok(read) => {
+                    (part.begins, part.key) = (!read.continues, read.key);
+                    (part.continues, part.unfinished) = (read.continues, read.unfinished);
+                    part.data = Some(Data::Av1(read));
+                    return Ok(part);
+                }
+                Err(error) => return Err((part, error)),
+            },
+            _ => {}
         }
         let parsed = match self.codec {
             VideoCodecType::Vp9 => Vp9Descriptor::parse(&packet.payload).map(|(d, offset)| {
@@ -229,7 +266,7 @@ impl FrameAssembler {
         match parsed {
             // A descriptor without data would look like padding inside a picture.
             Ok(offset) if offset < packet.payload.len() => {
-                part.data = Some(packet.payload.slice(offset..));
+                part.data = Some(Data::Piece(packet.payload.slice(offset..)));
                 Ok(part)
             }
             Ok(offset) => {
@@ -391,19 +428,24 @@ impl FrameAssembler {
             return Scan::Broken;
         }
         let mut previous: Option<u64> = None;
+        let mut unfinished = false;
+        let complete = |last: u64, unfinished: bool| if unfinished { Scan::Broken } else { Scan::Complete(last) };
         for (expected, (&sequence, part)) in (first..).zip(self.parts.range(first..)) {
             if sequence != expected {
                 return Scan::Open;
             }
             if part.is_padding() || part.timestamp != start.timestamp {
                 // No marker, yet something else follows: the picture ended before it.
-                return previous.map_or(Scan::Broken, Scan::Complete);
+                return previous.map_or(Scan::Broken, |last| complete(last, unfinished));
             }
-            if part.data.is_none() || (part.key && sequence != first) {
+            // In H.264 other units may stand before the one that makes it a key frame.
+            let second_start = part.key && sequence != first && self.codec != VideoCodecType::H264;
+            if part.data.is_none() || second_start || part.continues != unfinished {
                 return Scan::Broken;
             }
+            unfinished = part.unfinished;
             if part.ends {
-                return Scan::Complete(sequence);
+                return complete(sequence, unfinished);
             }
             previous = Some(sequence);
         }
@@ -417,16 +459,12 @@ impl FrameAssembler {
         let Some(start) = parts.get(&first) else {
             return;
         };
-        let (timestamp, key_frame, picture_id) = (start.timestamp, start.key, start.picture_id);
+        let (timestamp, picture_id) = (start.timestamp, start.picture_id);
+        let key_frame = parts.values().any(|part| part.key);
         let arrival = parts.values().map(|part| part.arrival).max().unwrap_or(start.arrival);
-        let mut pieces = parts.into_values().filter_map(|part| part.data);
-        let data = if first == last {
-            pieces.next().unwrap_or_default()
-        } else {
-            let pieces: Vec<Bytes> = pieces.collect();
-            let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-            pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
-            joined.freeze()
+        let Some(data) = join(parts) else {
+            self.stats.malformed += 1;
+            return self.lose(arrival);
         };
         self.stats.frames += 1;
         self.stats.key_frames += u64::from(key_frame);
@@ -453,4 +491,24 @@ impl FrameAssembler {
         self.parts = kept;
         self.floor = self.floor.max(sequence);
     }
+}
+
+/// The bitstream of a whole picture; `None` if what looked whole is none.
+fn join(parts: BTreeMap<u64, Part>) -> Option<Bytes> {
+    let (mut pieces, mut av1_parts) = (Vec::new(), Vec::new());
+    for data in parts.into_values().filter_map(|part| part.data) {
+        match data {
+            Data::Piece(piece) => pieces.push(piece),
+            Data::Av1(part) => av1_parts.push(part),
+        }
+    }
+    if !av1_parts.is_empty() {
+        return av1::join(&av1_parts);
+    }
+    if pieces.len() == 1 {
+        return pieces.pop();
+    }
+    let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
+    Some(joined.freeze())
 }

@@ -55,5 +55,5 @@ impl FromStr for VideoCodecType {
 
 /// The payload format of this codec is not implemented yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("RTP payload format of {0} is not supported yet; supported are VP8 and VP9")]
+#[error("RTP payload format of {0} is not supported yet; supported are VP8, VP9, AV1 and H264")]
 pub struct UnsupportedPayloadFormat(pub VideoCodecType);

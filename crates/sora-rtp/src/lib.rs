@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod assembler;
+mod av1;
 mod codec;
+mod h264;
 mod opus;
 mod packet;
 mod packetizer;
@@ -12,6 +14,7 @@ mod vp9;
 
 pub use assembler::{AssembledFrame, AssemblerEvent, AssemblerLimits, AssemblerStats, FrameAssembler};
 pub use codec::{UnsupportedPayloadFormat, VideoCodecType};
+pub use h264::is_h264_key_frame;
 pub use opus::{OpusPacketError, opus_packet_samples, packetize_opus};
 pub use packet::{EncodedFrame, RtpPacket};
 pub use packetizer::{DEFAULT_MAX_PAYLOAD, VideoPacketizer};
@@ -31,6 +34,14 @@ pub enum PayloadError {
         needed: usize,
         /// Bytes that came.
         actual: usize,
+    },
+    /// A unit that the payload format does not have in this mode.
+    #[error("{codec} payload with a unit of type {unit}, which this mode does not have")]
+    UnknownUnit {
+        /// Which payload format was being read.
+        codec: VideoCodecType,
+        /// The type.
+        unit: u8,
     },
     /// A flexible-mode VP9 descriptor lists more references than RFC 9628 allows.
     #[error("VP9 descriptor lists more than 3 reference pictures")]

@@ -4,14 +4,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::vp8::Vp8Descriptor;
 use crate::vp9::{SCALABILITY_LEN, Vp9Descriptor, Vp9Packet};
-use crate::{UnsupportedPayloadFormat, VideoCodecType};
+use crate::{UnsupportedPayloadFormat, VideoCodecType, av1, h264};
 
 /// Payload bytes that fit a 1200 byte datagram with SRTP, header extensions and RTX.
 pub const DEFAULT_MAX_PAYLOAD: usize = 1160;
 
 /// Cuts encoded pictures of one stream into RTP payloads of nearly equal size.
 ///
-/// All payloads of a picture share one allocation, filled in one pass.
+/// All payloads of a VP8 or VP9 picture share one allocation, filled in one pass.
 #[derive(Debug)]
 pub struct VideoPacketizer {
     codec: VideoCodecType,
@@ -23,13 +23,11 @@ impl VideoPacketizer {
     /// A packetizer whose payloads have at most `max_payload` bytes (clamped to 100 to 65 000).
     ///
     /// # Errors
-    /// [`UnsupportedPayloadFormat`] for codecs other than VP8 and VP9.
+    /// [`UnsupportedPayloadFormat`] for H.265.
     pub fn new(codec: VideoCodecType, max_payload: usize) -> Result<Self, UnsupportedPayloadFormat> {
         match codec {
-            VideoCodecType::Vp8 | VideoCodecType::Vp9 => {
-                Ok(Self { codec, max_payload: max_payload.clamp(100, 65_000), picture_id: 0 })
-            }
-            other => Err(UnsupportedPayloadFormat(other)),
+            VideoCodecType::H265 => Err(UnsupportedPayloadFormat(codec)),
+            _ => Ok(Self { codec, max_payload: max_payload.clamp(100, 65_000), picture_id: 0 }),
         }
     }
 
@@ -41,10 +39,16 @@ impl VideoPacketizer {
 
     /// Payloads of one picture in sending order; none for an empty picture.
     ///
+    /// H.264 is taken as Annex B, AV1 in the low-overhead format; what cannot be read gives no payloads.
     /// `width` and `height` are written into the scalability structure of VP9 key frames.
     pub fn packetize(&mut self, frame: &[u8], key_frame: bool, width: u16, height: u16) -> Vec<Bytes> {
         if frame.is_empty() {
             return Vec::new();
+        }
+        match self.codec {
+            VideoCodecType::H264 => return h264::packetize(frame, self.max_payload),
+            VideoCodecType::Av1 => return av1::packetize(frame, self.max_payload),
+            _ => {}
         }
         let (descriptor, first_extra) = match self.codec {
             VideoCodecType::Vp9 => (3, if key_frame { SCALABILITY_LEN } else { 0 }),
@@ -116,7 +120,7 @@ mod tests {
 
     #[test]
     fn codecs_without_a_payload_format_are_refused() {
-        let error = VideoPacketizer::new(VideoCodecType::Av1, 1160).expect_err("not yet");
-        assert_eq!(error, UnsupportedPayloadFormat(VideoCodecType::Av1));
+        let error = VideoPacketizer::new(VideoCodecType::H265, 1160).expect_err("not yet");
+        assert_eq!(error, UnsupportedPayloadFormat(VideoCodecType::H265));
     }
 }

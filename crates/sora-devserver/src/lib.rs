@@ -6,6 +6,7 @@ mod api;
 mod channel;
 mod codecs;
 mod counters;
+mod forwarding_filter;
 mod http;
 mod ice;
 mod options;

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::Shared;
 use crate::channel::{Control, MediaPacket, Member, Membership};
+use crate::forwarding_filter::ForwardingFilters;
 use admission::NotAdmitted;
 use media::Downlink;
 use statistics::Report;
@@ -60,6 +61,7 @@ struct Participant {
     last_key_frame_request: Option<Instant>,
     control: mpsc::Receiver<Control>,
     media: mpsc::Receiver<MediaPacket>,
+    filters: ForwardingFilters,
     timers: Timers,
     report: Option<Report>,
 }

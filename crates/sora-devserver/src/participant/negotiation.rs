@@ -13,6 +13,7 @@ use super::admission::MANAGED_LABELS;
 use super::media::Downlink;
 use super::{Ending, Participant, request_key_frame};
 use crate::channel::Publication;
+use crate::forwarding_filter::Source;
 
 impl Participant {
     /// What this participant sends, with the codec it has agreed to.
@@ -46,7 +47,12 @@ impl Participant {
                     MediaKind::Video => self.member.video,
                     MediaKind::Application => false,
                 };
-                if !allowed {
+                let source = Source {
+                    connection_id: &member.connection_id,
+                    client_id: &member.client_id,
+                    kind: publication.kind,
+                };
+                if !allowed || !self.filters.forwards(source) {
                     continue;
                 }
                 let key = (member.connection_id.clone(), publication.kind);

@@ -10,6 +10,7 @@ use sora_transport::websocket::{WebSocket, WebSocketEvent};
 use sora_transport::{PeerDriver, ntp_now, unix_time_us};
 use tokio::sync::mpsc;
 
+use super::spotlight::Spotlight;
 use super::timers::Timers;
 use super::{MediaKind, Participant};
 use crate::channel::{CONTROL_QUEUE, Control, MEDIA_QUEUE, MediaPacket, Member, Membership, random_id};
@@ -28,6 +29,7 @@ pub(super) struct Admitted {
     membership: Membership,
     lifetime: Option<Duration>,
     filters: ForwardingFilters,
+    spotlight: Option<Spotlight>,
     driver: PeerDriver,
     control: mpsc::Receiver<Control>,
     media: mpsc::Receiver<MediaPacket>,
@@ -91,6 +93,7 @@ fn enter(
     lifetime: Option<Duration>,
     filters: ForwardingFilters,
 ) -> Result<Admitted, &'static str> {
+    let spotlight = Spotlight::new(&connect)?;
     let config = PeerConfig {
         side: Side::Offerer,
         certificate: shared.certificate.clone(),
@@ -113,6 +116,7 @@ fn enter(
         role: connect.role.clone().unwrap_or(Role::SendRecv),
         audio: connect.audio.is_some(),
         video: connect.video.is_some(),
+        spotlight: spotlight.is_some(),
         notify_metadata: connect.signaling_notify_metadata.clone(),
         data_channels: connect.data_channels.clone(),
         joined: Instant::now(),
@@ -122,8 +126,9 @@ fn enter(
         media: media_sender,
         connection_id,
     };
-    let membership = Membership::join(&shared, &connect.channel_id, member.clone());
-    Ok(Admitted { shared, connect, member, membership, lifetime, filters, driver, control, media })
+    let joined = Membership::join(&shared, &connect.channel_id, member.clone());
+    let membership = joined.ok_or("INVALID-SPOTLIGHT")?;
+    Ok(Admitted { shared, connect, member, membership, lifetime, filters, spotlight, driver, control, media })
 }
 
 fn internal(error: &dyn std::error::Error) -> &'static str {
@@ -157,7 +162,8 @@ fn validate(connect: &Connect) -> Result<(), &'static str> {
 impl Admitted {
     /// Adds the uplinks and the data channels; downlinks follow from the roster.
     pub(super) fn into_participant(self, websocket: WebSocket) -> Participant {
-        let Self { shared, connect, member, membership, lifetime, filters, mut driver, control, media } = self;
+        let Self { shared, connect, member, membership, lifetime, filters, spotlight, mut driver, control, media } =
+            self;
         let mut uplinks = HashMap::new();
         if member.role.sends() {
             let audio = connect.audio.as_ref().map(|audio| (MediaKind::Audio, codecs::opus(audio), None));
@@ -214,6 +220,7 @@ impl Admitted {
             control,
             media,
             filters,
+            spotlight,
             timers,
             report: None,
         }

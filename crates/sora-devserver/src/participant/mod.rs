@@ -2,12 +2,16 @@
 
 mod admission;
 mod data;
+mod downlink;
 mod endings;
+mod key_frame;
 mod media;
 mod negotiation;
 mod signaling;
+mod spotlight;
 mod statistics;
 mod timers;
+mod voice;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +27,8 @@ use crate::Shared;
 use crate::channel::{Control, MediaPacket, Member, Membership};
 use crate::forwarding_filter::ForwardingFilters;
 use admission::NotAdmitted;
-use media::Downlink;
+use downlink::Downlink;
+use spotlight::Spotlight;
 use statistics::Report;
 use timers::{Due, Timers};
 
@@ -62,6 +67,7 @@ struct Participant {
     control: mpsc::Receiver<Control>,
     media: mpsc::Receiver<MediaPacket>,
     filters: ForwardingFilters,
+    spotlight: Option<Spotlight>,
     timers: Timers,
     report: Option<Report>,
 }
@@ -116,7 +122,11 @@ impl Participant {
                     }
                     Ok(())
                 }
-                Ok(()) = self.membership.roster.changed() => { self.negotiation_due = true; Ok(()) }
+                Ok(()) = self.membership.roster.changed() => {
+                    self.negotiation_due = true;
+                    self.refocus().await
+                }
+                Ok(()) = self.membership.speakers.changed() => self.refocus().await,
                 due = self.timers.due(self.connected) => self.on_time(due).await,
             };
             let step = match step {
@@ -138,6 +148,10 @@ impl Participant {
         match due {
             Due::Ping => self.send_websocket(r#"{"type":"ping"}"#.to_owned()).await,
             Due::Statistics => self.ask_for_statistics().await,
+            Due::KeyFrame => {
+                self.request_uplink_key_frame(false);
+                Ok(())
+            }
             Due::Lifetime => Err(Ending::Api("LIFETIME-EXPIRED")),
             Due::ConnectLimit => Err(Ending::Refused("CONNECTION-TIMEOUT")),
         }
@@ -182,7 +196,7 @@ impl Participant {
             request_key_frame(&roster, &downlink.0);
         }
         self.negotiation_due = true;
-        Ok(())
+        self.refocus().await
     }
 
     async fn control(&mut self, control: Control) -> Result<(), Ending> {

@@ -4,6 +4,7 @@
 mod access_token;
 mod api;
 mod channel;
+mod close_notify;
 mod codecs;
 mod counters;
 mod forwarding_filter;

@@ -61,6 +61,8 @@ pub(crate) struct Member {
     pub(crate) role: Role,
     pub(crate) audio: bool,
     pub(crate) video: bool,
+    /// True for all members of a channel or for none.
+    pub(crate) spotlight: bool,
     pub(crate) notify_metadata: Option<Value>,
     pub(crate) data_channels: Vec<DataChannelOptions>,
     pub(crate) joined: Instant,
@@ -90,8 +92,12 @@ impl Member {
 /// All members of a channel at one moment, in the order they joined.
 pub(crate) type Roster = Arc<Vec<Arc<Member>>>;
 
+/// Connection ids, those who spoke last first.
+pub(crate) type Speakers = Arc<Vec<Arc<str>>>;
+
 struct Channel {
     session_id: String,
+    speakers: watch::Sender<Speakers>,
     roster: watch::Sender<Roster>,
 }
 
@@ -105,6 +111,7 @@ pub(crate) struct Membership {
     pub(crate) channel_id: String,
     pub(crate) session_id: String,
     pub(crate) roster: watch::Receiver<Roster>,
+    pub(crate) speakers: watch::Receiver<Speakers>,
     pub(crate) connection_id: Arc<str>,
 }
 
@@ -136,20 +143,29 @@ impl Registry {
 }
 
 impl Membership {
-    pub(crate) fn join(shared: &Arc<crate::Shared>, channel_id: &str, member: Member) -> Self {
+    /// Puts a member into its channel. `None` if the channel has a spotlight and the member has not, or the other way
+    /// round.
+    pub(crate) fn join(shared: &Arc<crate::Shared>, channel_id: &str, member: Member) -> Option<Self> {
         let connection_id = member.connection_id.clone();
         let mut channels = shared.registry.lock();
-        let channel = channels
-            .entry(channel_id.to_owned())
-            .or_insert_with(|| Channel { session_id: random_id(), roster: watch::Sender::new(Roster::default()) });
+        let channel = channels.entry(channel_id.to_owned()).or_insert_with(|| Channel {
+            session_id: random_id(),
+            speakers: watch::Sender::new(Speakers::default()),
+            roster: watch::Sender::new(Roster::default()),
+        });
+        if channel.roster.borrow().first().is_some_and(|first| first.spotlight != member.spotlight) {
+            return None;
+        }
+        channel.speakers.send_modify(|speakers| Arc::make_mut(speakers).push(connection_id.clone()));
         channel.roster.send_modify(|roster| Arc::make_mut(roster).push(Arc::new(member)));
-        Self {
+        Some(Self {
             shared: shared.clone(),
             channel_id: channel_id.to_owned(),
             session_id: channel.session_id.clone(),
             roster: channel.roster.subscribe(),
+            speakers: channel.speakers.subscribe(),
             connection_id,
-        }
+        })
     }
 
     /// Replaces this member's entry and returns the channel as it is then.
@@ -162,6 +178,19 @@ impl Membership {
             }
         });
         channel.roster.borrow().clone()
+    }
+
+    /// This member spoke just now.
+    pub(crate) fn spoke(&self) {
+        let channels = self.shared.registry.lock();
+        let Some(channel) = channels.get(&self.channel_id) else { return };
+        channel.speakers.send_if_modified(|speakers| match speakers.iter().position(|id| *id == self.connection_id) {
+            None | Some(0) => false,
+            Some(position) => {
+                Arc::make_mut(speakers)[..=position].rotate_right(1);
+                true
+            }
+        });
     }
 
     /// Tells every connected member about this one. `newcomer` gets a copy with the list of those who were there.
@@ -211,6 +240,7 @@ impl Drop for Membership {
                 gone = Some(members.remove(position));
             }
         });
+        channel.speakers.send_modify(|speakers| Arc::make_mut(speakers).retain(|id| *id != self.connection_id));
         let roster = channel.roster.borrow().clone();
         if roster.is_empty() {
             channels.remove(&self.channel_id);

@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::api::{self, ApiError};
+use crate::close_notify::CloseNotify;
 use crate::{Shared, participant};
 
 const PAGE: &str = include_str!("page.html");
@@ -81,7 +82,7 @@ where
             let answer = move |request| handler(shared.clone(), request);
             let Some(tls) = tls else { return converse(tcp, answer).await };
             match tokio::time::timeout(TLS_LIMIT, tls.accept(tcp)).await {
-                Ok(Ok(stream)) => converse(stream, answer).await,
+                Ok(Ok(stream)) => converse(CloseNotify::new(stream), answer).await,
                 Ok(Err(error)) => tracing::info!(%error, "TLS handshake"),
                 Err(_) => tracing::info!("TLS handshake not finished in time"),
             }

@@ -4,8 +4,10 @@
 mod access_token;
 mod api;
 mod channel;
+mod close_notify;
 mod codecs;
 mod counters;
+mod forwarding_filter;
 mod http;
 mod ice;
 mod options;

@@ -50,6 +50,18 @@ async fn start(tls: TlsConfig) -> Server {
 
 /// Fetches the page as a client that trusts `authority` and shows a certificate if it has one.
 async fn page(server: &Server, authority: &Authority, client: Option<(String, String)>) -> io::Result<String> {
+    let request = b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
+    let answer = exchange(server, authority, client, request.to_vec()).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Sends `request` and reads until the server ends TLS; an error if it does so without a word.
+async fn exchange(
+    server: &Server,
+    authority: &Authority,
+    client: Option<(String, String)>,
+    request: Vec<u8>,
+) -> io::Result<Vec<u8>> {
     let address = server.signaling_url().trim_start_matches("wss://").trim_end_matches("/signaling").to_owned();
     let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
     let mut roots = RootCertStore::empty();
@@ -70,9 +82,9 @@ async fn page(server: &Server, authority: &Authority, client: Option<(String, St
         let name = ServerName::try_from("127.0.0.1").expect("an address");
         let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(connection, tcp);
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
+        stream.write_all(&request)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
         Ok(answer)
     });
     fetching.await.expect("no panic")
@@ -124,4 +136,19 @@ async fn a_certificate_that_cannot_be_used_is_told_at_once() {
         let error = Server::start_with(config(), options).await.expect_err("refused");
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
     }
+}
+
+#[tokio::test]
+async fn after_the_websocket_has_closed_tls_ends_with_close_notify() {
+    let authority = Authority::new();
+    let server = start(authority.server(None)).await;
+    let mut request = b"GET /signaling HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        .to_vec();
+    // A text frame that is no message, and the answer to the close frame it brings (RFC 6455 section 5.2). A mask of
+    // zeros leaves the text as it is.
+    request.extend(*b"\x81\x82\0\0\0\0{}\x88\x80\0\0\0\0");
+    let answer = exchange(&server, &authority, None, request).await.expect("an end with close_notify");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 101") && answer.ends_with("INVALID-MESSAGE"), "{answer:?}");
 }

@@ -84,7 +84,10 @@ fn tell_all<'a>(members: impl Iterator<Item = &'a Arc<Member>>, control: impl Fn
 
 fn list_channels(shared: &Shared) -> Value {
     // `multistream` is what every channel of today's Sora is.
-    let describe_channel = |(id, _): &(String, Roster)| json!({ "channel_id": id, "multistream": true });
+    let describe_channel = |(id, roster): &(String, Roster)| {
+        let spotlight = roster.first().is_some_and(|member| member.spotlight);
+        json!({ "channel_id": id, "multistream": true, "spotlight": spotlight })
+    };
     shared.registry.snapshot().iter().map(describe_channel).collect()
 }
 

@@ -10,10 +10,12 @@ use sora_transport::websocket::{WebSocket, WebSocketEvent};
 use sora_transport::{PeerDriver, ntp_now, unix_time_us};
 use tokio::sync::mpsc;
 
+use super::spotlight::Spotlight;
 use super::timers::Timers;
 use super::{MediaKind, Participant};
 use crate::channel::{CONTROL_QUEUE, Control, MEDIA_QUEUE, MediaPacket, Member, Membership, random_id};
 use crate::codecs;
+use crate::forwarding_filter::ForwardingFilters;
 use crate::{Shared, access_token};
 
 const FIRST_MESSAGE_LIMIT: Duration = Duration::from_secs(10);
@@ -26,6 +28,8 @@ pub(super) struct Admitted {
     member: Member,
     membership: Membership,
     lifetime: Option<Duration>,
+    filters: ForwardingFilters,
+    spotlight: Option<Spotlight>,
     driver: PeerDriver,
     control: mpsc::Receiver<Control>,
     media: mpsc::Receiver<MediaPacket>,
@@ -50,12 +54,13 @@ impl From<&'static str> for NotAdmitted {
 pub(super) async fn admit(shared: Arc<Shared>, websocket: &mut WebSocket) -> Result<Admitted, NotAdmitted> {
     let mut connect = first_message(websocket).await?;
     validate(&connect)?;
+    let filters = forwarding_filters(&connect)?;
     // Before the token is looked at: in a cluster the node that has the channel does that.
     if let Some(url) = shared.options.redirect.as_ref().filter(|_| !connect.redirect) {
         return Err(NotAdmitted::Redirected(url.clone()));
     }
     let lifetime = authorize(&shared, &mut connect)?;
-    Ok(enter(shared, connect, lifetime)?)
+    Ok(enter(shared, connect, lifetime, filters)?)
 }
 
 async fn first_message(websocket: &mut WebSocket) -> Result<Connect, &'static str> {
@@ -74,8 +79,21 @@ async fn first_message(websocket: &mut WebSocket) -> Result<Connect, &'static st
     }
 }
 
+fn forwarding_filters(connect: &Connect) -> Result<ForwardingFilters, &'static str> {
+    ForwardingFilters::parse(connect.forwarding_filter.as_ref(), connect.forwarding_filters.as_ref()).map_err(|error| {
+        tracing::info!(%error, "connect refused");
+        error.close_reason()
+    })
+}
+
 /// Takes a place in the channel.
-fn enter(shared: Arc<Shared>, connect: Connect, lifetime: Option<Duration>) -> Result<Admitted, &'static str> {
+fn enter(
+    shared: Arc<Shared>,
+    connect: Connect,
+    lifetime: Option<Duration>,
+    filters: ForwardingFilters,
+) -> Result<Admitted, &'static str> {
+    let spotlight = Spotlight::new(&connect)?;
     let config = PeerConfig {
         side: Side::Offerer,
         certificate: shared.certificate.clone(),
@@ -97,6 +115,7 @@ fn enter(shared: Arc<Shared>, connect: Connect, lifetime: Option<Duration>) -> R
         role: connect.role.clone().unwrap_or(Role::SendRecv),
         audio: connect.audio.is_some(),
         video: connect.video.is_some(),
+        spotlight: spotlight.is_some(),
         notify_metadata: connect.signaling_notify_metadata.clone(),
         data_channels: connect.data_channels.clone(),
         joined: Instant::now(),
@@ -106,8 +125,9 @@ fn enter(shared: Arc<Shared>, connect: Connect, lifetime: Option<Duration>) -> R
         media: media_sender,
         connection_id,
     };
-    let membership = Membership::join(&shared, &connect.channel_id, member.clone());
-    Ok(Admitted { shared, connect, member, membership, lifetime, driver, control, media })
+    let joined = Membership::join(&shared, &connect.channel_id, member.clone());
+    let membership = joined.ok_or("INVALID-SPOTLIGHT")?;
+    Ok(Admitted { shared, connect, member, membership, lifetime, filters, spotlight, driver, control, media })
 }
 
 fn internal(error: &dyn std::error::Error) -> &'static str {
@@ -141,7 +161,8 @@ fn validate(connect: &Connect) -> Result<(), &'static str> {
 impl Admitted {
     /// Adds the uplinks and the data channels; downlinks follow from the roster.
     pub(super) fn into_participant(self, websocket: WebSocket) -> Participant {
-        let Self { shared, connect, member, membership, lifetime, mut driver, control, media } = self;
+        let Self { shared, connect, member, membership, lifetime, filters, spotlight, mut driver, control, media } =
+            self;
         let mut uplinks = HashMap::new();
         if member.role.sends() {
             let audio = connect.audio.as_ref().map(|audio| (MediaKind::Audio, codecs::opus(audio), None));
@@ -197,6 +218,8 @@ impl Admitted {
             last_key_frame_request: None,
             control,
             media,
+            filters,
+            spotlight,
             timers,
             report: None,
         }

@@ -2,12 +2,16 @@
 
 mod admission;
 mod data;
+mod downlink;
 mod endings;
+mod key_frame;
 mod media;
 mod negotiation;
 mod signaling;
+mod spotlight;
 mod statistics;
 mod timers;
+mod voice;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,8 +25,10 @@ use tokio::sync::mpsc;
 
 use crate::Shared;
 use crate::channel::{Control, MediaPacket, Member, Membership};
+use crate::forwarding_filter::ForwardingFilters;
 use admission::NotAdmitted;
-use media::Downlink;
+use downlink::Downlink;
+use spotlight::Spotlight;
 use statistics::Report;
 use timers::{Due, Timers};
 
@@ -60,6 +66,8 @@ struct Participant {
     last_key_frame_request: Option<Instant>,
     control: mpsc::Receiver<Control>,
     media: mpsc::Receiver<MediaPacket>,
+    filters: ForwardingFilters,
+    spotlight: Option<Spotlight>,
     timers: Timers,
     report: Option<Report>,
 }
@@ -114,7 +122,11 @@ impl Participant {
                     }
                     Ok(())
                 }
-                Ok(()) = self.membership.roster.changed() => { self.negotiation_due = true; Ok(()) }
+                Ok(()) = self.membership.roster.changed() => {
+                    self.negotiation_due = true;
+                    self.refocus().await
+                }
+                Ok(()) = self.membership.speakers.changed() => self.refocus().await,
                 due = self.timers.due(self.connected) => self.on_time(due).await,
             };
             let step = match step {
@@ -136,6 +148,10 @@ impl Participant {
         match due {
             Due::Ping => self.send_websocket(r#"{"type":"ping"}"#.to_owned()).await,
             Due::Statistics => self.ask_for_statistics().await,
+            Due::KeyFrame => {
+                self.request_uplink_key_frame(false);
+                Ok(())
+            }
             Due::Lifetime => Err(Ending::Api("LIFETIME-EXPIRED")),
             Due::ConnectLimit => Err(Ending::Refused("CONNECTION-TIMEOUT")),
         }
@@ -178,7 +194,7 @@ impl Participant {
             request_key_frame(&roster, &downlink.0);
         }
         self.negotiation_due = true;
-        Ok(())
+        self.refocus().await
     }
 
     async fn control(&mut self, control: Control) -> Result<(), Ending> {

@@ -10,9 +10,10 @@ use sora_signaling::message::{Offer, OfferConfig, OfferDataChannel, OfferMid};
 use sora_transport::PeerDriver;
 
 use super::admission::MANAGED_LABELS;
-use super::media::Downlink;
+use super::downlink::Downlink;
 use super::{Ending, Participant, request_key_frame};
 use crate::channel::Publication;
+use crate::forwarding_filter::Source;
 
 impl Participant {
     /// What this participant sends, with the codec it has agreed to.
@@ -46,14 +47,19 @@ impl Participant {
                     MediaKind::Video => self.member.video,
                     MediaKind::Application => false,
                 };
-                if !allowed {
+                let source = Source {
+                    connection_id: &member.connection_id,
+                    client_id: &member.client_id,
+                    kind: publication.kind,
+                };
+                if !allowed || !self.filters.forwards(source) {
                     continue;
                 }
                 let key = (member.connection_id.clone(), publication.kind);
                 wanted.insert(key.clone());
                 if !self.downlinks.contains_key(&key) {
                     let id = add_downlink(&mut self.driver, &member.connection_id, publication);
-                    self.downlinks.insert(key, Downlink::new(id));
+                    self.downlinks.insert(key, Downlink::new(id, publication.kind, publication.codec.clone()));
                     changed = true;
                 }
             }
@@ -116,7 +122,7 @@ impl Participant {
             encodings: None,
             simulcast: Some(false),
             simulcast_multicodec: Some(false),
-            spotlight: Some(false),
+            spotlight: Some(self.spotlight.is_some()),
             data_channels: on_channels.then(|| managed.chain(requested).collect()),
             data_channel_signaling: Some(on_channels),
             ignore_disconnect_websocket: Some(connect.ignore_disconnect_websocket.unwrap_or(false)),

@@ -1,5 +1,5 @@
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{Interval, MissedTickBehavior, Sleep};
 
@@ -15,6 +15,8 @@ pub(super) enum Due {
     Ping,
     /// Asking the client for its statistics.
     Statistics,
+    /// Asking the client for a key frame that was asked for too soon after another one.
+    KeyFrame,
     /// The end of the time an access token grants.
     Lifetime,
     /// Giving up on a client whose media never came.
@@ -28,6 +30,7 @@ pub(super) struct Timers {
     statistics: Interval,
     connect_limit: Pin<Box<Sleep>>,
     lifetime: Option<Pin<Box<Sleep>>>,
+    key_frame: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timers {
@@ -37,6 +40,7 @@ impl Timers {
             statistics: interval(options.stats_interval),
             connect_limit: Box::pin(tokio::time::sleep(CONNECT_LIMIT)),
             lifetime: lifetime.map(|lifetime| Box::pin(tokio::time::sleep(lifetime))),
+            key_frame: None,
         }
     }
 
@@ -47,13 +51,22 @@ impl Timers {
             _ = self.statistics.tick() => Due::Statistics,
             () = &mut self.connect_limit, if !connected => Due::ConnectLimit,
             () = expired(&mut self.lifetime) => Due::Lifetime,
+            () = expired(&mut self.key_frame) => {
+                self.key_frame = None;
+                Due::KeyFrame
+            }
         }
+    }
+
+    /// All who ask until then are served by the one request.
+    pub(super) fn request_key_frame_at(&mut self, at: Instant) {
+        self.key_frame.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into())));
     }
 }
 
-async fn expired(lifetime: &mut Option<Pin<Box<Sleep>>>) {
-    match lifetime {
-        Some(lifetime) => lifetime.as_mut().await,
+async fn expired(sleep: &mut Option<Pin<Box<Sleep>>>) {
+    match sleep {
+        Some(sleep) => sleep.as_mut().await,
         None => std::future::pending().await,
     }
 }

@@ -46,7 +46,7 @@ NOT_SENT = {
     "websocket_close_timeout", "websocket_connection_timeout", "insecure", "client_cert", "client_key", "ca_cert",
     "proxy_url", "proxy_username", "proxy_password", "proxy_agent", "user_agent",
 }  # fmt: skip
-NOT_YET_TRUE = {"simulcast", "spotlight"}
+NOT_YET_TRUE = {"simulcast"}
 
 
 def example(name: str, kind: str) -> Any:

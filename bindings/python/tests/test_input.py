@@ -213,7 +213,6 @@ def test_sources_of_the_wrong_kind_are_refused() -> None:
         {"video_codec_type": "H264"},
         {"video_codec_type": "AV1"},
         {"simulcast": True},
-        {"spotlight": True},
         {"degradation_preference": 1},
         {"video_frame_transformer": object()},
     ],

@@ -126,9 +126,6 @@ impl ConnectionConfig {
         if self.connect.simulcast == Some(true) {
             return unsupported("simulcast", "simulcast layers");
         }
-        if self.connect.spotlight == Some(true) {
-            return unsupported("spotlight", "spotlights");
-        }
         let codec = self.connect.video.as_ref().and_then(|video| video.codec_type.as_deref());
         match codec {
             Some("AV1") => return unsupported("video_codec_type", "AV1 pictures"),

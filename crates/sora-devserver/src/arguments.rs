@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-use sora_devserver::{IceTransportPolicy, Options, Secret, ServerConfig, TlsConfig, parse_ice_servers};
+use sora_devserver::{IceTransportPolicy, Secret, ServerConfig, TlsConfig, parse_ice_servers};
 use sora_transport::UdpPorts;
 
 /// A day.
@@ -84,7 +84,7 @@ impl Arguments {
     ///
     /// # Errors
     /// What cannot be read or is not supported, in words for whoever started the server.
-    pub(crate) fn into_config(self) -> Result<(ServerConfig, Options), String> {
+    pub(crate) fn into_config(self) -> Result<ServerConfig, String> {
         if self.record.is_some() {
             return Err("--record is not supported yet; start without it".to_owned());
         }
@@ -96,20 +96,17 @@ impl Arguments {
             }),
             _ => None,
         };
-        let config = ServerConfig {
+        Ok(ServerConfig {
             listen: self.listen,
             api_listen: self.api_listen,
             ice_servers: parse_ice_servers(&self.ice_servers).map_err(|error| error.to_string())?,
             udp_ports: UdpPorts(self.udp_ports),
-        };
-        let options = Options {
             ping_interval: self.ping_interval,
             stats_interval: self.stats_interval,
             jwt_secret: self.jwt_secret.map(Secret::from),
             tls,
             ice_transport_policy: self.ice_transport_policy,
             redirect: self.redirect,
-        };
-        Ok((config, options))
+        })
     }
 }

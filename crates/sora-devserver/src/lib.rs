@@ -6,11 +6,11 @@ mod api;
 mod channel;
 mod close_notify;
 mod codecs;
+mod config;
 mod counters;
 mod forwarding_filter;
 mod http;
 mod ice;
-mod options;
 mod participant;
 mod secret;
 mod tls;
@@ -20,14 +20,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use sora_peer::Certificate;
-use sora_signaling::message::IceServer;
-use sora_transport::UdpPorts;
 use tokio::net::TcpListener;
 
 use counters::Counters;
 
+pub use config::ServerConfig;
 pub use ice::{IceServersError, IceTransportPolicy, parse_ice_servers};
-pub use options::Options;
 pub use secret::Secret;
 pub use tls::TlsConfig;
 
@@ -36,19 +34,6 @@ pub(crate) use channel::Registry;
 /// What offers and reports call this server.
 pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-devserver");
 
-/// How a server runs.
-#[derive(Debug, Clone)]
-pub struct ServerConfig {
-    /// Address of signaling and the page; port 0 picks a free one.
-    pub listen: SocketAddr,
-    /// Address of the HTTP API; port 0 picks a free one.
-    pub api_listen: SocketAddr,
-    /// Handed to clients in offers.
-    pub ice_servers: Vec<IceServer>,
-    /// Where to take UDP ports from.
-    pub udp_ports: UdpPorts,
-}
-
 /// What every task of a server shares.
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
@@ -56,7 +41,6 @@ pub(crate) struct Shared {
     pub(crate) certificate: Certificate,
     pub(crate) media_addresses: Vec<IpAddr>,
     pub(crate) config: ServerConfig,
-    pub(crate) options: Options,
 }
 
 /// A running server. It stops when dropped.
@@ -69,23 +53,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts an open server.
+    /// Starts a server.
     ///
     /// # Errors
-    /// If an address cannot be bound or no certificate can be made.
+    /// If something in the configuration is invalid, an address cannot be bound or no certificate can be made.
     pub async fn start(config: ServerConfig) -> io::Result<Self> {
-        Self::start_with(config, Options::default()).await
-    }
-
-    /// Starts a server that does what the options say.
-    ///
-    /// # Errors
-    /// If an option is invalid, an address cannot be bound or no certificate can be made.
-    pub async fn start_with(config: ServerConfig, options: Options) -> io::Result<Self> {
-        options.validate()?;
-        ice::validate(&config.ice_servers, options.ice_transport_policy)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
+        config.validate()?;
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let is_tls = tls.is_some();
         let signaling_listener = TcpListener::bind(config.listen).await?;
         let api_listener = TcpListener::bind(config.api_listen).await?;
@@ -100,7 +74,6 @@ impl Server {
             certificate,
             media_addresses,
             config,
-            options,
         });
         let tasks = [
             tokio::spawn(http::serve_signaling(signaling_listener, tls, shared.clone())),

@@ -5,7 +5,7 @@ mod arguments;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sora_devserver::{Options, Server, ServerConfig};
+use sora_devserver::{Server, ServerConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{ParseError, Targets};
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         eprintln!("sora-devserver: SORA_LOG: {error}; expected for example warn,sora_devserver=debug");
         return ExitCode::from(2);
     }
-    let (config, options) = match arguments.into_config() {
+    let config = match arguments.into_config() {
         Ok(config) => config,
         Err(reason) => {
             eprintln!("sora-devserver: {reason}");
@@ -42,15 +42,15 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(run(config, options));
+    let code = runtime.block_on(run(config));
     runtime.shutdown_background();
     code
 }
 
-async fn run(config: ServerConfig, options: Options) -> ExitCode {
-    let public = !config.listen.ip().is_loopback() && options.jwt_secret.is_none();
+async fn run(config: ServerConfig) -> ExitCode {
+    let public = !config.listen.ip().is_loopback() && config.jwt_secret.is_none();
     let public_api = !config.api_listen.ip().is_loopback();
-    let server = match Server::start_with(config, options).await {
+    let server = match Server::start(config).await {
         Ok(server) => server,
         Err(error) => {
             eprintln!("sora-devserver: cannot start: {error}");

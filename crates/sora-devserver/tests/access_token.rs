@@ -9,13 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use common::token::sign;
 use common::{Client, config, connect};
 use serde_json::{Value, json};
-use sora_devserver::{Options, Secret, Server};
+use sora_devserver::{Secret, Server, ServerConfig};
 
 const SECRET: &str = "a secret for tests";
 
 async fn server() -> Server {
-    let options = Options { jwt_secret: Some(Secret::from(SECRET.to_owned())), ..Options::default() };
-    Server::start_with(config(), options).await.expect("a server")
+    let config = ServerConfig { jwt_secret: Some(Secret::from(SECRET.to_owned())), ..config() };
+    Server::start(config).await.expect("a server")
 }
 
 fn now() -> u64 {
@@ -99,8 +99,8 @@ async fn a_connection_ends_when_its_lifetime_does() {
 
 #[tokio::test]
 async fn an_empty_secret_is_refused() {
-    let options = Options { jwt_secret: Some(Secret::from(String::new())), ..Options::default() };
-    assert!(Server::start_with(config(), options).await.is_err());
+    let config = ServerConfig { jwt_secret: Some(Secret::from(String::new())), ..config() };
+    assert!(Server::start(config).await.is_err());
 }
 
 #[derive(Clone, Default)]

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Client, config, connect};
 use serde_json::json;
-use sora_devserver::{IceTransportPolicy, Options, Server, ServerConfig, parse_ice_servers};
+use sora_devserver::{IceTransportPolicy, Server, ServerConfig, parse_ice_servers};
 use sora_transport::UdpPorts;
 
 const TURN: &str = r#"[{"urls":["turn:turn.example.com:3478?transport=udp"],"username":"u","credential":"p"}]"#;
@@ -12,8 +12,8 @@ const TURN: &str = r#"[{"urls":["turn:turn.example.com:3478?transport=udp"],"use
 #[tokio::test]
 async fn ice_servers_and_policy_are_handed_out_in_the_offer() {
     let config = ServerConfig { ice_servers: parse_ice_servers(TURN).expect("valid"), ..config() };
-    let options = Options { ice_transport_policy: IceTransportPolicy::Relay, ..Options::default() };
-    let server = Server::start_with(config, options).await.expect("a server");
+    let config = ServerConfig { ice_transport_policy: IceTransportPolicy::Relay, ..config };
+    let server = Server::start(config).await.expect("a server");
     let client = Client::start(&server.signaling_url(), connect("sendrecv", json!({}))).await;
     let servers: serde_json::Value = serde_json::from_str(TURN).expect("JSON");
     let expected = json!({ "iceServers": servers, "iceTransportPolicy": "relay" });
@@ -30,8 +30,8 @@ async fn without_options_all_candidates_may_be_used_and_there_are_no_servers() {
 
 #[tokio::test]
 async fn the_policy_relay_without_a_turn_server_is_refused_at_the_start() {
-    let options = Options { ice_transport_policy: IceTransportPolicy::Relay, ..Options::default() };
-    assert!(Server::start_with(config(), options).await.is_err());
+    let config = ServerConfig { ice_transport_policy: IceTransportPolicy::Relay, ..config() };
+    assert!(Server::start(config).await.is_err());
 }
 
 #[tokio::test]

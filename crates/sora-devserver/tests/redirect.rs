@@ -4,11 +4,11 @@ mod common;
 
 use common::{Client, config, connect, server};
 use serde_json::json;
-use sora_devserver::{Options, Server};
+use sora_devserver::{Server, ServerConfig};
 
 async fn redirecting(url: &str) -> Server {
-    let options = Options { redirect: Some(url.to_owned()), ..Options::default() };
-    Server::start_with(config(), options).await.expect("a server")
+    let config = ServerConfig { redirect: Some(url.to_owned()), ..config() };
+    Server::start(config).await.expect("a server")
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn a_wrong_connect_is_refused_and_not_redirected() {
 #[tokio::test]
 async fn a_redirect_to_something_else_is_refused_at_the_start() {
     for url in ["", "sora.example.com", "https://sora.example.com/signaling", "ws:"] {
-        let options = Options { redirect: Some(url.to_owned()), ..Options::default() };
-        assert!(Server::start_with(config(), options).await.is_err(), "{url}");
+        let config = ServerConfig { redirect: Some(url.to_owned()), ..config() };
+        assert!(Server::start(config).await.is_err(), "{url}");
     }
 }

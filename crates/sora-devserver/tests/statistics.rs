@@ -7,12 +7,12 @@ use std::time::Duration;
 use common::http::api;
 use common::{Client, config, connect, server};
 use serde_json::{Value, json};
-use sora_devserver::{Options, Server};
+use sora_devserver::{Server, ServerConfig};
 
 async fn eager_server() -> Server {
     let millis = Duration::from_millis;
-    let options = Options { ping_interval: millis(10), stats_interval: millis(15), ..Options::default() };
-    Server::start_with(config(), options).await.expect("a server")
+    let config = ServerConfig { ping_interval: millis(10), stats_interval: millis(15), ..config() };
+    Server::start(config).await.expect("a server")
 }
 
 async fn statistics(server: &Server, client: &Client) -> Value {

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
-use sora_devserver::{Options, Secret, Server, TlsConfig};
+use sora_devserver::{Secret, Server, ServerConfig, TlsConfig};
 
 /// A certificate authority made for one test.
 struct Authority {
@@ -44,8 +44,8 @@ impl Authority {
 }
 
 async fn start(tls: TlsConfig) -> Server {
-    let options = Options { tls: Some(tls), ..Options::default() };
-    Server::start_with(config(), options).await.expect("a server")
+    let config = ServerConfig { tls: Some(tls), ..config() };
+    Server::start(config).await.expect("a server")
 }
 
 /// Fetches the page as a client that trusts `authority` and shows a certificate if it has one.
@@ -132,8 +132,8 @@ async fn a_certificate_that_cannot_be_used_is_told_at_once() {
     let other_key = TlsConfig { private_key: authority.server(None).private_key, ..good.clone() };
     let no_authority = TlsConfig { client_authorities: Some("none".to_owned()), ..good };
     for tls in [empty, no_key, other_key, no_authority] {
-        let options = Options { tls: Some(tls), ..Options::default() };
-        let error = Server::start_with(config(), options).await.expect_err("refused");
+        let config = ServerConfig { tls: Some(tls), ..config() };
+        let error = Server::start(config).await.expect_err("refused");
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
     }
 }

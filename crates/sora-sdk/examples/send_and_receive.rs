@@ -15,12 +15,7 @@ const HEIGHT: usize = 480;
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let server = runtime.block_on(Server::start(ServerConfig {
-        listen: ([127, 0, 0, 1], 0).into(),
-        api_listen: ([127, 0, 0, 1], 0).into(),
-        ice_servers: Vec::new(),
-        udp_ports: sora_transport::UdpPorts::default(),
-    }))?;
+    let server = runtime.block_on(Server::start(ServerConfig::default()))?;
     let urls = vec![server.signaling_url()];
     let registry = Arc::new(CodecRegistry::default());
 

@@ -56,7 +56,7 @@ pub(super) async fn admit(shared: Arc<Shared>, websocket: &mut WebSocket) -> Res
     validate(&connect)?;
     let filters = forwarding_filters(&connect)?;
     // Before the token is looked at: in a cluster the node that has the channel does that.
-    if let Some(url) = shared.options.redirect.as_ref().filter(|_| !connect.redirect) {
+    if let Some(url) = shared.config.redirect.as_ref().filter(|_| !connect.redirect) {
         return Err(NotAdmitted::Redirected(url.clone()));
     }
     let lifetime = authorize(&shared, &mut connect)?;
@@ -137,7 +137,7 @@ fn internal(error: &dyn std::error::Error) -> &'static str {
 
 /// Checks the access token if the server wants one. What it says may be as wrong as what a client says.
 fn authorize(shared: &Shared, connect: &mut Connect) -> Result<Option<Duration>, &'static str> {
-    let Some(secret) = &shared.options.jwt_secret else { return Ok(None) };
+    let Some(secret) = &shared.config.jwt_secret else { return Ok(None) };
     let now = Duration::from_micros(unix_time_us().try_into().unwrap_or_default()).as_secs_f64();
     let lifetime = access_token::authorize(secret, connect, now).map_err(access_token::Refused::close_reason)?;
     validate(connect)?;
@@ -199,7 +199,7 @@ impl Admitted {
                 }
             }
         }
-        let timers = Timers::start(&shared.options, lifetime);
+        let timers = Timers::start(&shared.config, lifetime);
         Participant {
             shared,
             connect,

@@ -107,7 +107,7 @@ impl Participant {
             connection_id: self.member.connection_id.to_string(),
             config: OfferConfig {
                 ice_servers: self.shared.config.ice_servers.clone(),
-                ice_transport_policy: Some(self.shared.options.ice_transport_policy.as_str().to_owned()),
+                ice_transport_policy: Some(self.shared.config.ice_transport_policy.as_str().to_owned()),
             },
             version: Some(crate::VERSION.to_owned()),
             session_id: Some(self.membership.session_id.clone()),

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{Interval, MissedTickBehavior, Sleep};
 
-use crate::Options;
+use crate::ServerConfig;
 
 /// A client that has not connected its media by then will not.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -34,10 +34,10 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    pub(super) fn start(options: &Options, lifetime: Option<Duration>) -> Self {
+    pub(super) fn start(config: &ServerConfig, lifetime: Option<Duration>) -> Self {
         Self {
-            ping: interval(options.ping_interval),
-            statistics: interval(options.stats_interval),
+            ping: interval(config.ping_interval),
+            statistics: interval(config.stats_interval),
             connect_limit: Box::pin(tokio::time::sleep(CONNECT_LIMIT)),
             lifetime: lifetime.map(|lifetime| Box::pin(tokio::time::sleep(lifetime))),
             key_frame: None,

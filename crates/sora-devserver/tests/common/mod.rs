@@ -24,12 +24,7 @@ use tokio::sync::{mpsc, watch};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) fn config() -> ServerConfig {
-    ServerConfig {
-        listen: ([127, 0, 0, 1], 0).into(),
-        api_listen: ([127, 0, 0, 1], 0).into(),
-        ice_servers: Vec::new(),
-        udp_ports: UdpPorts::default(),
-    }
+    ServerConfig::default()
 }
 
 pub(crate) async fn server() -> Server {

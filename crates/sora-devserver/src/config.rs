@@ -1,13 +1,24 @@
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use sora_signaling::message::IceServer;
+use sora_transport::UdpPorts;
 use url::Url;
 
-use crate::{IceTransportPolicy, Secret, TlsConfig};
+use crate::{IceTransportPolicy, Secret, TlsConfig, ice};
 
-/// What a server does beyond listening. Every member has a default: an open server.
+/// How a server runs. The default is an open server on free ports of loopback.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ServerConfig {
+    /// Address of signaling and the page; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Address of the HTTP API; port 0 picks a free one.
+    pub api_listen: SocketAddr,
+    /// Handed to clients in offers.
+    pub ice_servers: Vec<IceServer>,
+    /// Where to take UDP ports from.
+    pub udp_ports: UdpPorts,
     /// Time between two `ping` messages on a WebSocket.
     pub ping_interval: Duration,
     /// Time between two requests for a client's statistics.
@@ -22,10 +33,14 @@ pub struct Options {
     pub redirect: Option<String>,
 }
 
-impl Default for Options {
+impl Default for ServerConfig {
     fn default() -> Self {
-        // Real Sora pings at about this pace.
         Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            api_listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            ice_servers: Vec::new(),
+            udp_ports: UdpPorts::default(),
+            // Real Sora pings at about this pace.
             ping_interval: Duration::from_secs(5),
             stats_interval: Duration::from_secs(10),
             jwt_secret: None,
@@ -36,7 +51,7 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl ServerConfig {
     /// Says what cannot work before anything is started.
     pub(crate) fn validate(&self) -> io::Result<()> {
         let invalid = |reason: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
@@ -49,7 +64,8 @@ impl Options {
         if self.redirect.as_deref().is_some_and(|url| !is_signaling_url(url)) {
             return invalid("expected a ws or wss URL to redirect to");
         }
-        Ok(())
+        ice::validate(&self.ice_servers, self.ice_transport_policy)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
     }
 }
 

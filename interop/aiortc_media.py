@@ -8,9 +8,10 @@ import time
 
 import av
 import numpy as np
-import peer_media as media
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
+
+import peer_media as media
 
 FRAME_RATE = 15
 SOUND_SAMPLES = 960

@@ -15,7 +15,6 @@ import sys
 import zlib
 from typing import Any
 
-import peer_media as media
 from aiohttp import WSMsgType, web
 from aiortc import (
     RTCBundlePolicy,
@@ -26,6 +25,8 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.sdp import candidate_from_sdp
+
+import peer_media as media
 from aiortc_media import Pictures, Taken, Tone
 from offer_text import next_version, rejected, restream
 
@@ -83,16 +84,20 @@ class Session:
 
     def add_pair(self, stream_id: str, send: bool) -> None:
         """Adds an audio and a video m-line."""
-        for kind, track in (("audio", Tone), ("video", Pictures)):
-            transceiver = self.pc.addTransceiver(
-                track() if send else kind, direction="sendonly" if send else "recvonly"
-            )
-            wanted = {"audio/opus", "video/VP8", "video/rtx"}
+        self.add_media(["audio", "video"], "sendonly" if send else "recvonly", "VP8", stream_id)
+
+    def add_media(self, kinds: list[str], direction: str, codec: str, stream_id: str | None = None) -> None:
+        """Adds m-lines; those that send play a tone and a picture."""
+        for kind in kinds:
+            track = {"audio": Tone, "video": Pictures}[kind]
+            transceiver = self.pc.addTransceiver(kind if direction == "recvonly" else track(), direction=direction)
+            # Codecs that aiortc does not have are renamed in the text of the offer.
+            wanted = {"audio/opus", "video/H264" if codec == "H264" else "video/VP8", "video/rtx"}
             capabilities = RTCRtpReceiver.getCapabilities(kind)
             known = capabilities.codecs if capabilities else []
-            transceiver.setCodecPreferences([codec for codec in known if codec.mimeType in wanted])
-            if send:
-                self.streams[transceiver.sender._track_id] = stream_id
+            transceiver.setCodecPreferences([entry for entry in known if entry.mimeType in wanted])
+            if direction != "recvonly":
+                self.streams[transceiver.sender._track_id] = stream_id or self.other_id
 
     async def make_offer(self) -> str:
         """A new local offer with our stream ids and the next version."""

@@ -35,3 +35,15 @@ def rejected(sdp: str, mids: set[str]) -> str:
         kept = " ".join(mid for mid in group.group(1).split() if mid not in mids)
         head = head.replace(group.group(0), f"a=group:BUNDLE {kept}\r")
     return head + "".join(sections)
+
+
+def without_msid(sdp: str) -> str:
+    """The offer without stream and track ids."""
+    return re.sub(r"(?m)^a=(msid|ssrc):.*\r\n", "", sdp)
+
+
+def simulcast(sdp: str) -> str:
+    """The offer with three simulcast layers wanted on the video m-line (RFC 8853)."""
+    head, video = sdp.split("m=video", 1)
+    lines = "a=rid:r0 recv\r\na=rid:r1 recv\r\na=rid:r2 recv\r\na=simulcast:recv r0;r1;r2\r\n"
+    return head + "m=video" + re.sub(r"(a=mid:[^\r]*\r\n)", rf"\1{lines}", video, count=1)

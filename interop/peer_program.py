@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import peer_media as media
 from sora_sdk import Sora, SoraAudioStreamSink, SoraVideoSink
+
+import peer_media as media
 
 CONNECT_DEADLINE_S = 20.0
 IDLE_DEADLINE_S = 30.0

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from child import Child, start_peer
 
 pytestmark = pytest.mark.timeout(120)

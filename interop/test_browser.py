@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import peer_media as media
 import pytest
+
+import peer_media as media
 from child import Child, start_peer
 
 pytestmark = pytest.mark.timeout(120)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from child import Child, start_peer
 from conftest import start_devserver
 from network import Authority, HttpProxy, TurnServer, start_coturn, start_tinyproxy

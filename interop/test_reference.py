@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from child import Child, start_peer
 
 pytestmark = pytest.mark.timeout(120)

@@ -161,7 +161,10 @@ impl PeerDriver {
                         self.peer.handle_datagram(Instant::now(), *local, remote, buffer.filled());
                     }
                     // ICMP errors of earlier sends surface here.
-                    Poll::Ready(Err(error)) => tracing::trace!(%error, "datagram not received"),
+                    Poll::Ready(Err(error)) => {
+                        progress = true;
+                        tracing::trace!(%error, "datagram not received");
+                    }
                     Poll::Pending => break,
                 }
             }

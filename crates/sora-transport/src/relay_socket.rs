@@ -236,22 +236,19 @@ impl RelaySocket {
                 Carrier::Datagrams(socket) => socket.poll_recv(cx, &mut filled),
                 Carrier::Stream { stream, .. } => Pin::new(stream).poll_read(cx, &mut filled),
             };
-            match read {
-                Poll::Ready(Ok(())) if filled.filled().is_empty() => match self.carrier {
-                    Carrier::Datagrams(_) => {}
-                    Carrier::Stream { .. } => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-                },
-                Poll::Ready(Ok(())) => {
-                    progress = true;
-                    self.relay.handle_data(Instant::now(), filled.filled());
+            match (read, &self.carrier) {
+                (Poll::Pending, _) => break,
+                (Poll::Ready(Ok(())), Carrier::Stream { .. }) if filled.filled().is_empty() => {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
                 }
-                Poll::Ready(Err(error)) => match self.carrier {
-                    // ICMP: the relay's own time limit decides.
-                    Carrier::Datagrams(_) => tracing::trace!(%error, "datagram of the TURN server not received"),
-                    Carrier::Stream { .. } => return Poll::Ready(Err(error)),
-                },
-                Poll::Pending => break,
+                (Poll::Ready(Ok(())), _) => self.relay.handle_data(Instant::now(), filled.filled()),
+                (Poll::Ready(Err(error)), Carrier::Stream { .. }) => return Poll::Ready(Err(error)),
+                // ICMP: the relay's own time limit decides.
+                (Poll::Ready(Err(error)), Carrier::Datagrams(_)) => {
+                    tracing::trace!(%error, "datagram of the TURN server not received");
+                }
             }
+            progress = true;
         }
         if self.broken {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));

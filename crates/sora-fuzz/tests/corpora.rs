@@ -33,7 +33,7 @@ fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
 
 #[test]
 fn no_target_falls_over_its_corpus_or_anything_near_it() {
-    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
     for (name, target) in sora_fuzz::TARGETS {
         let mut files: Vec<_> = std::fs::read_dir(corpora.join(name))
             .expect("every target has a corpus")

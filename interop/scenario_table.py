@@ -98,6 +98,8 @@ class Scenario:
     silent: tuple[str, ...] = ()
     sora: dict[str, Any] = field(default_factory=dict)
     size: tuple[int, int] = (320, 240)
+    #: How far it gets before it leaves is a matter of speed: only the ending is compared.
+    hurried: bool = False
     #: How the script ends: "disconnect", "gc" (references go without it), "leave" (nothing is let go), "hard" (os._exit).
     end: str = "disconnect"
 
@@ -202,6 +204,7 @@ CLIENT: dict[str, Scenario] = {
     "disc_in_notify": Scenario("plain", callbacks={"on_notify": "c.disconnect()"}),
     "disc_in_thread": Scenario("plain", callbacks={"on_notify": "threading.Thread(target=c.disconnect).start()"}),
     "disc_0": Scenario("plain", seconds=0, sources=False, options={"signaling_urls": ["SILENT"]}),
+    "disc_immediately": Scenario("plain", seconds=0.05, hurried=True),
     "url_nopath": Scenario("plain", options={"signaling_urls": ["NOPATH"]}),
     "stats_early": Scenario("plain", before=("c.get_stats()",), steps=((0.5, STATS),)),
     "connect_twice": Scenario("plain", steps=((0.7, "c.connect()"),)),
@@ -235,5 +238,6 @@ CLIENT: dict[str, Scenario] = {
     "proxy_ws_ignored": Scenario("plain", options={"proxy_url": "http://127.0.0.1:9"}),
     "simulcast720": Scenario("simulcast", size=(1280, 720), options={"simulcast": True}),
     "h264_nolib": Scenario("codecH264", sora={"openh264": "/nonexistent.so"}),
+    "h264_lib": Scenario("codecH264", sora={"openh264": "libopenh264.so.7"}),
     "h264_recv_nolib": Scenario("codecH264", "recvonly", sources=False),
 }  # fmt: skip

@@ -125,6 +125,8 @@ def test_scenario(runs: Runs, name: str) -> None:
     wanted, _ = comparable(expected(name))
     _, wanted_labels = comparable(RECORDS[name]["callbacks"])
     got, labels = comparable(callbacks)
+    if CLIENT[name].hurried:
+        got, wanted = got[-1:], wanted[-1:]
     assert [wording(call) for call in got] == [wording(call) for call in wanted], result.stdout
     assert labels == wanted_labels, result.stdout
     ends = [call for call in callbacks if call[0] == "on_disconnect"]

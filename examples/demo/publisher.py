@@ -51,13 +51,14 @@ def main() -> int:
     parser.add_argument("--bit-rate", type=int, default=2500)
     parser.add_argument("--video", type=Path)
     parser.add_argument("--audio", type=Path)
+    parser.add_argument("--openh264")
     parser.add_argument("--report", type=Path, required=True)
     args = parser.parse_args()
     width, height = (int(n) for n in args.size.split("x"))
     pictures = open_video(args.video, width, height)
     sound = open_audio(args.audio, args.seconds + 2)
 
-    sora = Sora()
+    sora = Sora(openh264=args.openh264)
     video_source = sora.create_video_source()
     audio_source = sora.create_audio_source(channels=1, sample_rate=SAMPLE_RATE)
     connection = sora.create_connection(

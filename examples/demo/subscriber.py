@@ -94,12 +94,13 @@ def main() -> int:
     parser.add_argument("--url", required=True)
     parser.add_argument("--channel", required=True)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--openh264")
     parser.add_argument("--report", type=Path, required=True)
     args = parser.parse_args()
 
     subscriber = Subscriber()
     signal.signal(signal.SIGTERM, lambda *_: subscriber.over.set())
-    sora = Sora()
+    sora = Sora(openh264=args.openh264)
     connection = sora.create_connection(
         signaling_urls=[args.url], role="recvonly", channel_id=args.channel
     )

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::extension;
+use crate::openh264;
 use crate::process::{Context, Outcome, Running, to_stderr};
 use crate::setup::{self, Environment, Workspace};
 
@@ -28,6 +29,8 @@ const TICKS: f64 = 100.0;
 enum Codec {
     Vp8,
     Vp9,
+    H264,
+    Av1,
 }
 
 impl Codec {
@@ -35,6 +38,8 @@ impl Codec {
         match self {
             Self::Vp8 => "VP8",
             Self::Vp9 => "VP9",
+            Self::H264 => "H264",
+            Self::Av1 => "AV1",
         }
     }
 }
@@ -51,6 +56,9 @@ pub(crate) struct Options {
     /// Picture size, even numbers
     #[arg(long, default_value = "1280x720", value_parser = size)]
     size: String,
+    /// Most kilobits per second of video
+    #[arg(long, default_value_t = 2500, value_parser = clap::value_parser!(u32).range(50..=50_000))]
+    bit_rate: u32,
     /// Where to write the result as JSON
     #[arg(long)]
     json: Option<PathBuf>,
@@ -157,6 +165,7 @@ struct Streaming<'a> {
     programs: &'a Path,
     path: &'a Path,
     folder: &'a Path,
+    openh264: Option<PathBuf>,
 }
 
 impl Streaming<'_> {
@@ -164,6 +173,9 @@ impl Streaming<'_> {
         let mut command = Command::new(self.interpreter);
         command.arg(self.programs.join(name)).env("PYTHONPATH", self.path).env("PYTHONDONTWRITEBYTECODE", "1");
         command.args(["--seconds", &self.options.seconds.to_string()]).stderr(to_stderr());
+        if let Some(library) = self.openh264.as_ref().filter(|_| name != "report.py") {
+            command.arg("--openh264").arg(library);
+        }
         command
     }
 
@@ -187,6 +199,7 @@ impl Streaming<'_> {
         let mut command = self.program("publisher.py");
         command.args(["--url", url, "--channel", CHANNEL, "--report"]).arg(self.folder.join("publisher.json"));
         self.media(&mut command);
+        command.args(["--bit-rate", &self.options.bit_rate.to_string()]);
         Running::start("publisher", &mut command)
     }
 
@@ -266,7 +279,12 @@ pub(crate) fn demo(workspace: &Workspace, options: &Options) -> Outcome {
         let _ = fs::remove_file(folder.join(stale));
     }
     let programs = workspace.root.join("examples/demo");
-    let streaming = Streaming { options, interpreter: &interpreter, programs: &programs, path: &path, folder: &folder };
+    let openh264 = match options.codec {
+        Codec::H264 => Some(openh264::library(workspace)?),
+        Codec::Vp8 | Codec::Vp9 | Codec::Av1 => None,
+    };
+    let (interpreter, programs) = (&interpreter, &programs);
+    let streaming = Streaming { options, interpreter, programs, path: &path, folder: &folder, openh264 };
 
     let (mut server, url) = start_server(&server_program)?;
     eprintln!("streaming {} {} for {} s through {url}", options.codec.name(), options.size, options.seconds);

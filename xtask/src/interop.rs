@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::extension;
+use crate::openh264;
 use crate::process::{Outcome, header, on_path, run, run_visible};
 use crate::setup::{self, Environment, Workspace};
+use crate::test::OPENH264;
 
 const OURS: [&str; 6] = ["numpy", "pytest", "pytest-timeout", "aiortc", "aiohttp", "opencv-python-headless"];
 const REFERENCE: [&str; 2] = ["sora_sdk==2025.4.0", "numpy"];
@@ -24,6 +26,7 @@ pub(crate) fn interop(workspace: &Workspace) -> Outcome {
     setup::system_packages()?;
     let server = workspace.devserver()?;
     let path = extension::install(workspace)?;
+    let h264 = openh264::library(workspace)?;
     let missing: Vec<&str> =
         NETWORK.iter().filter(|(program, _)| on_path(program).is_none()).map(|(_, package)| *package).collect();
     if !missing.is_empty()
@@ -46,6 +49,7 @@ pub(crate) fn interop(workspace: &Workspace) -> Outcome {
         .current_dir(&workspace.root)
         .args(["-m", "pytest", "interop/", "-p", "no:cacheprovider", "--timeout", "120", "-rs"])
         .env("SORA_DEVSERVER", server)
+        .env(OPENH264, h264)
         .env("SORA_REFERENCE_PYTHON", reference);
     match browser {
         Some(packages) => pytest.env("SORA_NPM_DIR", packages),

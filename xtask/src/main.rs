@@ -5,6 +5,7 @@ mod bench;
 mod demo;
 mod extension;
 mod interop;
+mod openh264;
 mod process;
 mod setup;
 mod test;
@@ -48,6 +49,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Build a shared OpenH264 library for H.264 and print its path
+    Openh264,
     /// Comes with a later release
     BuildWheels,
     /// Measure
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Task::Ci => test::ci(&workspace),
         Task::Python { arguments } => extension::python(&workspace, arguments),
         Task::Devserver { arguments } => devserver(&workspace, arguments),
+        Task::Openh264 => openh264::openh264(&workspace),
         Task::Bench { name } => bench::bench(&workspace, *name),
         Task::BuildWheels => Ok(()),
     });

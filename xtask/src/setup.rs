@@ -98,9 +98,10 @@ pub(crate) fn system_packages() -> Outcome {
     if !archive.is_some_and(|path| Path::new(&path).is_absolute()) {
         missing.push("libvpx-dev");
     }
-    for tool in ["cmake", "pkg-config"] {
+    let tools = [("cmake", "cmake"), ("pkg-config", "pkg-config"), ("meson", "meson"), ("ninja", "ninja-build")];
+    for (tool, package) in tools.into_iter().chain([("nasm", "nasm"), ("perl", "perl")]) {
         if output(Command::new(tool).arg("--version")).is_none() {
-            missing.push(tool);
+            missing.push(package);
         }
     }
     if missing.is_empty() {

@@ -6,11 +6,14 @@ use std::process::Command;
 
 use crate::extension;
 use crate::interop::interop;
+use crate::openh264;
 use crate::process::{Context, Outcome, header, on_path, run_visible};
 use crate::setup::{self, Environment, Workspace};
 
 /// Crates that take the time as an argument.
 const SANS_IO: [&str; 5] = ["sora-signaling", "sora-rtp", "sora-codec", "sora-audio", "sora-peer"];
+/// Tests of H.264 find their library by this.
+pub(crate) const OPENH264: &str = "SORA_OPENH264";
 const CLOCKS: [&str; 3] = ["Instant::now", "SystemTime::now", "thread::sleep"];
 
 /// Runs steps to the end, whatever fails, so that one run tells everything.
@@ -39,25 +42,31 @@ impl Steps {
 /// The steps that failed.
 pub(crate) fn test(workspace: &Workspace) -> Outcome {
     setup::system_packages()?;
+    header("test: build OpenH264");
+    let h264 = openh264::library(workspace)?;
     let mut steps = Steps::default();
     if on_path("cargo-nextest").is_some() {
         steps.step("test: cargo nextest", || {
-            run_visible(workspace.cargo().args(["nextest", "run", "--workspace", "--no-fail-fast"]))
+            run_visible(
+                workspace.cargo().args(["nextest", "run", "--workspace", "--no-fail-fast"]).env(OPENH264, &h264),
+            )
         });
     } else {
         steps.step("test: cargo test", || {
-            run_visible(workspace.cargo().args(["test", "--workspace", "--tests", "--no-fail-fast"]))
+            run_visible(
+                workspace.cargo().args(["test", "--workspace", "--tests", "--no-fail-fast"]).env(OPENH264, &h264),
+            )
         });
     }
     steps.step("test: documentation examples", || {
         // The whole workspace again: leaving crates out would change features and compile half of it once more.
         run_visible(workspace.cargo().args(["test", "--doc", "--workspace", "--no-fail-fast"]))
     });
-    steps.step("test: pytest bindings/python/tests", || python_tests(workspace));
+    steps.step("test: pytest bindings/python/tests", || python_tests(workspace, &h264));
     steps.end()
 }
 
-fn python_tests(workspace: &Workspace) -> Outcome {
+fn python_tests(workspace: &Workspace, h264: &Path) -> Outcome {
     let server = workspace.devserver()?;
     let path = extension::install(workspace)?;
     let packages = ["numpy", "pytest", "pytest-timeout"];
@@ -70,7 +79,8 @@ fn python_tests(workspace: &Workspace) -> Outcome {
             .current_dir(&workspace.root)
             .args(["-W", "error", "-m", "pytest", "bindings/python/tests"])
             .args(["-W", "error", "-p", "no:cacheprovider", "--timeout", "60"])
-            .env("SORA_DEVSERVER", server),
+            .env("SORA_DEVSERVER", server)
+            .env(OPENH264, h264),
     )
 }
 

@@ -44,7 +44,10 @@ fn config_error(error: &ConfigError) -> PyErr {
         ConfigError::NoUrls => PyTypeError::new_err(text),
         ConfigError::Proxy(_) => PyValueError::new_err(text),
         ConfigError::Unsupported { .. } => PyNotImplementedError::new_err(text),
-        ConfigError::Certificate(_) | ConfigError::Runtime(_) | ConfigError::Codec(_) => PyRuntimeError::new_err(text),
+        ConfigError::NoEncoder { .. }
+        | ConfigError::Certificate(_)
+        | ConfigError::Runtime(_)
+        | ConfigError::Codec(_) => PyRuntimeError::new_err(text),
     }
 }
 

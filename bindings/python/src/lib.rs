@@ -5,6 +5,7 @@
 mod arguments;
 mod array;
 mod callbacks;
+mod codecs;
 mod connection;
 mod enums;
 mod frame;
@@ -32,6 +33,7 @@ fn sora_sdk_ext(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sink::SoraAudioStreamSink>()?;
     module.add_class::<sink::SoraVideoSink>()?;
     module.add_function(wrap_pyfunction!(logging::enable_libwebrtc_log, module)?)?;
+    module.add_function(wrap_pyfunction!(codecs::video_codec_capability, module)?)?;
     module.add_function(wrap_pyfunction!(gate::shut_down, module)?)?;
     module.add_function(wrap_pyfunction!(arguments::parameters, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

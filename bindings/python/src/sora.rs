@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 use sora_sdk::CodecRegistry;
 
-use crate::arguments;
 use crate::connection::SoraConnection;
 use crate::source::{SoraAudioSource, SoraVideoSource};
+use crate::{arguments, codecs};
 
 /// Makes sources and connections.
 #[pyclass(subclass, frozen, weakref, module = "sora_sdk")]
@@ -17,23 +16,20 @@ pub(crate) struct Sora {
 
 #[pymethods]
 impl Sora {
-    /// use_hardware_encoder: accepted; there are no hardware encoders yet, so it changes nothing.
-    /// openh264: path of the OpenH264 library; H.264 is not supported yet, so it is not loaded.
+    /// use_hardware_encoder: False leaves hardware encoders out. openh264: path of an OpenH264 library for H.264; if it
+    /// cannot be used, a RuntimeWarning says why. video_codec_preference: a SoraVideoCodecPreference; RuntimeError if it
+    /// names what is not there. Both generations' order of arguments is understood: Sora(True, path) and
+    /// Sora(path, preference).
     #[new]
-    #[pyo3(signature = (use_hardware_encoder = None, openh264 = None))]
-    fn new(use_hardware_encoder: Option<&Bound<'_, PyAny>>, openh264: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        // 2024 put use_hardware_encoder first, 2025 openh264: a str there is the latter.
-        if let Some(first) = use_hardware_encoder.filter(|value| !value.is_none())
-            && !(first.is_instance_of::<PyBool>() || first.is_instance_of::<PyString>() && openh264.is_none())
-        {
-            return Err(PyTypeError::new_err("Sora(): use_hardware_encoder must be a bool or None"));
-        }
-        if let Some(path) = openh264.filter(|value| !value.is_none())
-            && !path.is_instance_of::<PyString>()
-        {
-            return Err(PyTypeError::new_err("Sora(): openh264 must be a str or None"));
-        }
-        Ok(Self { registry: Arc::new(CodecRegistry::default()) })
+    #[pyo3(signature = (use_hardware_encoder = None, openh264 = None, video_codec_preference = None))]
+    fn new(
+        py: Python<'_>,
+        use_hardware_encoder: Option<&Bound<'_, PyAny>>,
+        openh264: Option<&Bound<'_, PyAny>>,
+        video_codec_preference: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let options = codecs::options(use_hardware_encoder, openh264, video_codec_preference)?;
+        Ok(Self { registry: Arc::new(codecs::registry(py, &options)?) })
     }
 
     /// Makes a source for sound.

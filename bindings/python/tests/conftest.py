@@ -140,14 +140,19 @@ def tone(start: int, samples: int, rate: int = 48_000, frequency: float = 440.0)
 class Feeder:
     """Feeds a video and an audio source until it is stopped."""
 
-    def __init__(self, video: sora_sdk.SoraVideoSource | None, audio: sora_sdk.SoraAudioSource | None) -> None:
-        self._video, self._audio = video, audio
+    def __init__(
+        self,
+        video: sora_sdk.SoraVideoSource | None,
+        audio: sora_sdk.SoraAudioSource | None,
+        size: tuple[int, int] = (320, 240),
+    ) -> None:
+        self._video, self._audio, self._size = video, audio, size
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.frames = 0
 
     def _run(self) -> None:
-        pictures = [picture(n) for n in range(30)]
+        pictures = [picture(n, *self._size) for n in range(30)]
         while not self._stop.wait(0.02):
             if self._video is not None:
                 self._video.on_captured(pictures[self.frames % 30])

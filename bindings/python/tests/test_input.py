@@ -143,7 +143,7 @@ def test_numbers_in_other_clothes_are_taken() -> None:
         assert Sora().create_audio_source(channels, rate).kind == "audio"
 
 
-@pytest.mark.parametrize("arguments", [(), (True,), (False,), (None,), (None, None), (True, "/x.so"), ("/x.so",)])
+@pytest.mark.parametrize("arguments", [(), (True,), (False,), (None,), (None, None), (True, "")])
 def test_both_generations_of_sora_arguments(arguments: tuple[Any, ...]) -> None:
     assert isinstance(Sora(*arguments), Sora)
 
@@ -210,8 +210,6 @@ def test_sources_of_the_wrong_kind_are_refused() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"video_codec_type": "H264"},
-        {"video_codec_type": "AV1"},
         {"simulcast": True},
         {"degradation_preference": 1},
         {"video_frame_transformer": object()},

@@ -7,12 +7,14 @@ pub const MAX_PIXELS: u64 = 8192 * 4320;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// No registered backend does this.
-    #[error("{codec} {operation} is not supported by this build; supported are VP8 and VP9")]
+    #[error("{codec} {operation} is not possible here; possible is: {supported}")]
     Unsupported {
         /// The codec.
         codec: VideoCodecType,
         /// `encoding` or `decoding`.
         operation: &'static str,
+        /// The codecs for which it is.
+        supported: String,
     },
     /// The picture is empty or too large.
     #[error("expected a picture of 1 to {MAX_PIXELS} pixels with at most 16383 on a side, got {width}x{height}")]
@@ -23,12 +25,12 @@ pub enum CodecError {
         height: u64,
     },
     /// The bitstream uses a pixel format this decoder does not put out.
-    #[error("expected 8 bit 4:2:0 pictures, the stream has another format (VP9 profile 0 is supported)")]
+    #[error("expected 4:2:0 pictures, the stream has another format")]
     PixelFormat,
     /// The codec library refused.
     #[error("{library}: {operation} failed: {reason}")]
     Library {
-        /// `libvpx` or `libopus`.
+        /// Its name, such as `libvpx`.
         library: &'static str,
         /// What was tried.
         operation: &'static str,

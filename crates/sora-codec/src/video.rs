@@ -1,6 +1,8 @@
 use bytes::Bytes;
 
-use crate::{CodecError, I420Buffer};
+use sora_rtp::{SpatialLayer, TemporalLayer};
+
+use crate::{CodecError, I420Buffer, ScalabilityMode};
 
 /// What a video encoder is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,11 +17,23 @@ pub struct VideoEncoderConfig {
     pub screen_content: bool,
     /// Each frame decodable after the loss of others (at a cost in bits).
     pub error_resilient: bool,
+    /// 10 bits per sample (VP9 profile 2); other codecs do not have it.
+    pub high_bit_depth: bool,
+    /// Layers. Temporal ones are what every encoder makes; spatial ones VP9's alone, others make one.
+    pub scalability: ScalabilityMode,
 }
 
 impl Default for VideoEncoderConfig {
     fn default() -> Self {
-        Self { bitrate_bps: 1_000_000, frame_rate: 30, threads: 1, screen_content: false, error_resilient: false }
+        Self {
+            bitrate_bps: 1_000_000,
+            frame_rate: 30,
+            threads: 1,
+            screen_content: false,
+            error_resilient: false,
+            high_bit_depth: false,
+            scalability: ScalabilityMode::default(),
+        }
     }
 }
 
@@ -34,6 +48,10 @@ pub struct EncodedPicture {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// Its temporal layer, if the stream has several.
+    pub temporal: Option<TemporalLayer>,
+    /// Its spatial layers, lowest first, whose frames follow each other in `data`; empty for one layer.
+    pub spatial: Vec<SpatialLayer>,
 }
 
 /// A real-time video encoder. Pictures may change size at any time; the first one of a new size is a key frame.

@@ -168,7 +168,7 @@ fn peer(now: Instant, side: Side) -> PeerConnection {
         start_bitrate_bps: 1_000_000,
         max_bitrate_bps: 10_000_000,
         ice_failed_timeout: Duration::from_secs(10),
-        supports: |_, _| true,
+        supports: sora_peer::CodecFilter::default(),
     };
     let mut peer = PeerConnection::new(now, config).expect("a peer connection needs nothing from outside");
     let port = if side == Side::Offerer { 5000 } else { 5001 };

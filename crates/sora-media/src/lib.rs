@@ -21,7 +21,10 @@ pub use audio_sink::{AudioSink, AudioStreamSink, ReadOutcome};
 pub use audio_source::AudioSource;
 pub use frame::{AudioFrame, CaptureError, SinkError, VideoFrame};
 pub use sora_audio::FormatError;
-pub use sora_codec::{CodecError, CodecRegistry, OpusParameters, VideoCodecType};
+pub use sora_codec::{
+    Capability, CodecError, CodecPreference, CodecRegistry, Implementation, OpenH264, OpenH264Error, OpusParameters,
+    PreferenceError, VideoCodecPreference, VideoCodecType,
+};
 pub use track::{Track, TrackKind, TrackState, random_name};
 pub use video_receiver::{VideoReceiver, VideoReceiverStats};
 pub use video_sender::{VideoSender, VideoSenderConfig, VideoSenderStats};

@@ -26,6 +26,8 @@ pub struct VideoSenderConfig {
     pub start_bitrate_bps: u64,
     /// Threads the encoder may use.
     pub threads: u32,
+    /// 10 bits per sample, for VP9 profile 2.
+    pub high_bit_depth: bool,
 }
 
 /// Counters of a [`VideoSender`].
@@ -94,11 +96,12 @@ impl VideoSender {
         let encoder_config = VideoEncoderConfig {
             bitrate_bps: config.start_bitrate_bps,
             threads: config.threads,
+            high_bit_depth: config.high_bit_depth,
             ..VideoEncoderConfig::default()
         };
         let encoder = registry.encoder(config.codec, encoder_config)?;
         let packetizer = VideoPacketizer::new(config.codec, DEFAULT_MAX_PAYLOAD)
-            .map_err(|_| CodecError::Unsupported { codec: config.codec, operation: "encoding" })?;
+            .map_err(|error| CodecError::Argument(error.to_string()))?;
         let stats = VideoSenderStats { encoder: encoder.name(), ..VideoSenderStats::default() };
         let shared = Arc::new(Shared {
             queue: Queue::new(1),
@@ -194,7 +197,11 @@ impl Worker {
         let key_frame = self.key_frame_due(started);
         let encoded = match self.encoder.encode(&frame.buffer, key_frame) {
             Ok(Some(encoded)) => encoded,
-            Ok(None) => return,
+            Ok(None) => {
+                // Left out to keep the rate: a key frame that was asked for is still to come.
+                self.shared.key_frame.fetch_or(key_frame, Ordering::Relaxed);
+                return;
+            }
             Err(error) => {
                 tracing::warn!(%error, "picture not sent");
                 return;

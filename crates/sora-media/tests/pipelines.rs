@@ -64,8 +64,13 @@ fn video_path(codec: VideoCodecType) -> (VideoSource, VideoSender, Arc<VideoRece
     let receiver = Arc::new(receiver.expect("a receiver"));
     let wire = receiver.clone();
     let mut packets = Packets(0);
-    let config =
-        VideoSenderConfig { codec, max_bitrate_bps: Some(2_000_000), start_bitrate_bps: 2_000_000, threads: 1 };
+    let config = VideoSenderConfig {
+        codec,
+        max_bitrate_bps: Some(2_000_000),
+        start_bitrate_bps: 2_000_000,
+        threads: 1,
+        high_bit_depth: false,
+    };
     let sender = VideoSender::start(source.track(), &registry, config, move |frame| {
         // What was asked for before this picture is answered by it if it is a key frame.
         let asked = wanted.swap(0, Ordering::Relaxed) > 0;

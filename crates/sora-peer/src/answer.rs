@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::offer::{fid_lines, rejected, ssrc_lines};
 use crate::rtp::extensions;
 use crate::sctp::MAX_MESSAGE_SIZE;
-use crate::sdp::{Direction, MediaDescription, MediaKind, SessionDescription, Setup};
+use crate::sdp::{Codec, Direction, MediaDescription, MediaKind, SessionDescription, Setup};
 use crate::transceiver::{Slot, Transceiver, TransceiverId};
 use crate::{PeerConnection, PeerError};
 
@@ -96,8 +96,8 @@ impl PeerConnection {
             }
             return;
         }
-        let supports = self.config.supports;
-        let codecs: Vec<_> = media.codecs.iter().filter(|codec| supports(media.kind, codec)).cloned().collect();
+        let accepted = |codec: &&Codec| self.config.supports.accepts(media.kind, media.direction, codec);
+        let codecs: Vec<_> = media.codecs.iter().filter(accepted).cloned().collect();
         let index = live.unwrap_or_else(|| {
             let index = self.transceivers.len();
             self.transceivers.push(Transceiver {

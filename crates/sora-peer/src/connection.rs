@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sora_rtp::RtpPacket;
 
+use crate::codec_filter::CodecFilter;
 use crate::dtls::{Certificate, DtlsEvent, DtlsTransport};
 use crate::ice::{IceEvent, IceTransport};
 use crate::rtp::reports::NtpClock;
 use crate::rtp::send::{OutboundRtp, SendStream};
 use crate::rtp::session::{MediaRoute, RtpEvent, RtpSession};
 use crate::sctp::{ChannelId, DataChannelInit, SctpEvent, SctpTransport};
-use crate::sdp::{Codec, MediaDescription, MediaKind, SessionDescription, Setup};
+use crate::sdp::{MediaDescription, MediaKind, SessionDescription, Setup};
 use crate::transceiver::{Slot, Transceiver, TransceiverId, TransceiverInfo};
 use crate::{PeerError, SendError};
 
@@ -43,7 +44,7 @@ pub struct PeerConfig {
     /// How long connectivity checks may fail before the connection is `Failed`.
     pub ice_failed_timeout: Duration,
     /// Says whether a codec offered by the peer can be used (answerer only).
-    pub supports: fn(MediaKind, &Codec) -> bool,
+    pub supports: CodecFilter,
 }
 
 /// State of ICE and DTLS together (W3C `RTCPeerConnectionState`).

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod codec_filter;
 mod connection;
 mod dtls;
 mod error;
@@ -21,6 +22,7 @@ mod stats;
 mod transceiver;
 
 pub use answer::OfferChanges;
+pub use codec_filter::CodecFilter;
 pub use connection::{ConnectionState, Event, PeerConfig, PeerConnection, Side, Transmit};
 pub use dtls::Certificate;
 pub use error::{PeerError, SendError};

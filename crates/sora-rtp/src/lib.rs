@@ -16,7 +16,7 @@ pub use assembler::{AssembledFrame, AssemblerEvent, AssemblerLimits, AssemblerSt
 pub use codec::{UnsupportedPayloadFormat, VideoCodecType};
 pub use h264::is_h264_key_frame;
 pub use opus::{OpusPacketError, opus_packet_samples, packetize_opus};
-pub use packet::{EncodedFrame, RtpPacket};
+pub use packet::{EncodedFrame, RtpPacket, SpatialLayer, TemporalLayer};
 pub use packetizer::{DEFAULT_MAX_PAYLOAD, VideoPacketizer};
 pub use sequence::{SequenceUnwrapper, is_newer, is_newer_timestamp};
 pub use vp8::Vp8Descriptor;

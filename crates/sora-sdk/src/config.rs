@@ -1,11 +1,14 @@
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sora_media::{AudioSource, CodecError, VideoSource};
+use sora_media::{AudioSource, CodecError, CodecRegistry, VideoCodecType, VideoSource};
 use sora_signaling::message::{AudioOptions, Connect, Role, VideoOptions};
 use sora_transport::TlsOptions;
 use sora_transport::proxy::{Proxy, ProxyError};
+
+use crate::codecs::advice;
 
 /// What a connection is made from.
 #[derive(Debug, Clone)]
@@ -110,6 +113,14 @@ pub enum ConfigError {
     /// The async runtime could not be started.
     #[error("no async runtime: {0}")]
     Runtime(#[from] std::io::Error),
+    /// The pictures of the source could not be sent.
+    #[error("video_codec_type: {codec} cannot be encoded: {advice}")]
+    NoEncoder {
+        /// The codec that was asked for.
+        codec: VideoCodecType,
+        /// What would help.
+        advice: &'static str,
+    },
     /// A codec could not be set up.
     #[error(transparent)]
     Codec(#[from] CodecError),
@@ -118,7 +129,7 @@ pub enum ConfigError {
 impl ConnectionConfig {
     /// # Errors
     /// What keeps a connection from being made from this.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self, registry: &CodecRegistry) -> Result<(), ConfigError> {
         let unsupported = |parameter, what| Err(ConfigError::Unsupported { parameter, what });
         if self.signaling_urls.is_empty() {
             return Err(ConfigError::NoUrls);
@@ -126,12 +137,12 @@ impl ConnectionConfig {
         if self.connect.simulcast == Some(true) {
             return unsupported("simulcast", "simulcast layers");
         }
-        let codec = self.connect.video.as_ref().and_then(|video| video.codec_type.as_deref());
-        match codec {
-            Some("AV1") => return unsupported("video_codec_type", "AV1 pictures"),
-            Some("H264") => return unsupported("video_codec_type", "H.264 pictures"),
-            Some("H265") => return unsupported("video_codec_type", "H.265 pictures"),
-            _ => {}
+        let wanted = self.connect.video.as_ref().and_then(|video| video.codec_type.as_deref());
+        if let Some(codec) = wanted.and_then(|name| VideoCodecType::from_str(name).ok())
+            && self.video_source.is_some()
+            && !registry.encodes(codec)
+        {
+            return Err(ConfigError::NoEncoder { codec, advice: advice(codec) });
         }
         self.proxy.proxy()?;
         Ok(())

@@ -7,11 +7,12 @@ use sora_signaling::SessionConfig;
 use sora_transport::client::{ClientHandle, ClientOptions, spawn};
 use sora_transport::websocket::ConnectOptions;
 
+use crate::codecs;
 use crate::config::{ConfigError, ConnectionConfig};
 use crate::dispatcher::{ConnectionEvent, Dispatcher};
 use crate::environment::environment;
 use crate::runtime;
-use crate::session::{MediaSession, supports};
+use crate::session::MediaSession;
 
 /// Bandwidth assumed until the network has told otherwise.
 const START_BITRATE: u64 = 2_500_000;
@@ -68,7 +69,7 @@ impl Connection {
         registry: Arc<CodecRegistry>,
         callback: impl FnMut(ConnectionEvent) + Send + 'static,
     ) -> Result<Self, ConfigError> {
-        config.check()?;
+        config.check(&registry)?;
         let connect = &mut config.connect;
         if connect.sora_client.is_empty() {
             connect.sora_client = concat!("Sora Rust SDK ", env!("CARGO_PKG_VERSION")).to_owned();
@@ -143,7 +144,7 @@ impl Connection {
             certificate: certificate()?,
             start_bitrate_bps: self.video_bitrate().map_or(START_BITRATE, |limit| limit.max(300_000)),
             max_bitrate_bps: MAX_BITRATE,
-            supports,
+            supports: codecs::filter(self.registry.clone()),
         })
     }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod codecs;
 mod config;
 mod connection;
 mod dispatcher;
@@ -9,13 +10,15 @@ mod parameters;
 mod runtime;
 mod session;
 
+pub use codecs::{CodecOptions, Codecs};
 pub use config::{ConfigError, ConnectionConfig, ProxyConfig};
 pub use connection::{Connection, StateError};
 pub use dispatcher::ConnectionEvent;
 pub use parameters::{PARAMETERS, Parameter, ParameterError, ParameterKind, ParameterValue};
 pub use sora_media::{
-    AudioFrame, AudioSink, AudioSource, AudioStreamSink, CaptureError, CodecRegistry, FormatError, ReadOutcome,
-    SinkError, Track, TrackKind, TrackState, VideoCodecType, VideoFrame, VideoSink, VideoSource,
+    AudioFrame, AudioSink, AudioSource, AudioStreamSink, Capability, CaptureError, CodecPreference, CodecRegistry,
+    FormatError, Implementation, OpenH264Error, PreferenceError, ReadOutcome, SinkError, Track, TrackKind, TrackState,
+    VideoCodecPreference, VideoCodecType, VideoFrame, VideoSink, VideoSource,
 };
 pub use sora_signaling::message::{
     AudioOptions, Connect, DataChannelDirection, DataChannelOptions, Role, VideoOptions, is_valid_label,

@@ -9,26 +9,16 @@ use sora_media::{
     AudioReceiver, AudioSender, AudioSource, CodecRegistry, OpusParameters, Track, TrackKind, VideoCodecType,
     VideoReceiver, VideoSender, VideoSenderConfig, VideoSource,
 };
-use sora_peer::{Codec, MediaKind, RtpPacket, TransceiverId, TransceiverInfo};
+use sora_peer::{MediaKind, RtpPacket, TransceiverId, TransceiverInfo};
 use sora_signaling::Event;
 use sora_signaling::message::Offer;
 use sora_transport::client::{ClientHandler, FrameSender, KeyFrameRequester, SenderBinding};
 
+use crate::codecs::high_bit_depth;
 use crate::dispatcher::{ConnectionEvent, Dispatcher};
 
 /// What video must leave to sound, in bits per second.
 const AUDIO_SHARE: u64 = 64_000;
-
-/// Which codecs are accepted in offers.
-pub(crate) fn supports(kind: MediaKind, codec: &Codec) -> bool {
-    match kind {
-        MediaKind::Audio => codec.is("opus"),
-        MediaKind::Video => {
-            codec.is("VP8") || codec.is("VP9") && codec.fmtp_value("profile-id").is_none_or(|profile| profile == "0")
-        }
-        MediaKind::Application => true,
-    }
-}
 
 enum Receiver {
     Audio(AudioReceiver),
@@ -110,6 +100,7 @@ impl MediaSession {
                 let limits = [self.video_bitrate_bps, info.bandwidth_bps];
                 let config = VideoSenderConfig {
                     codec: codec_type,
+                    high_bit_depth: high_bit_depth(codec),
                     max_bitrate_bps: limits.into_iter().flatten().min(),
                     start_bitrate_bps: self.start_bitrate_bps,
                     threads: std::thread::available_parallelism().map_or(1, |n| (n.get() as u32).min(2)),

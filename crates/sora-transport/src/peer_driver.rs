@@ -287,7 +287,7 @@ fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sora_peer::{Certificate, ConnectionState, PeerConfig, Side};
+    use sora_peer::{Certificate, CodecFilter, ConnectionState, PeerConfig, Side};
 
     fn driver(side: Side) -> PeerDriver {
         let config = PeerConfig {
@@ -297,7 +297,7 @@ mod tests {
             start_bitrate_bps: 1_000_000,
             max_bitrate_bps: 10_000_000,
             ice_failed_timeout: Duration::from_secs(10),
-            supports: |_, _| true,
+            supports: CodecFilter::default(),
         };
         let mut driver = PeerDriver::new(PeerConnection::new(Instant::now(), config).expect("a peer connection"));
         driver.bind(&[IpAddr::from([127, 0, 0, 1])], &UdpPorts::default()).expect("a socket");

@@ -5,12 +5,20 @@ from __future__ import annotations
 import atexit
 
 from . import sora_sdk_ext
+from ._codecs import (
+    SoraVideoCodecCapability,
+    SoraVideoCodecPreference,
+    create_video_codec_preference_from_implementation,
+    get_video_codec_capability,
+)
 from ._enums import (
     SoraLoggingSeverity,
     SoraSignalingDirection,
     SoraSignalingErrorCode,
     SoraSignalingType,
     SoraTrackState,
+    SoraVideoCodecImplementation,
+    SoraVideoCodecType,
 )
 from .sora_sdk_ext import (
     Sora,
@@ -65,11 +73,17 @@ __all__ = [
     "SoraTrackInterface",
     "SoraTrackState",
     "SoraVAD",
+    "SoraVideoCodecCapability",
+    "SoraVideoCodecImplementation",
+    "SoraVideoCodecPreference",
+    "SoraVideoCodecType",
     "SoraVideoFrame",
     "SoraVideoSink",
     "SoraVideoSinkImpl",
     "SoraVideoSource",
     "__version__",
+    "create_video_codec_preference_from_implementation",
     "enable_libwebrtc_log",
+    "get_video_codec_capability",
     "sora_sdk_ext",
 ]

@@ -8,6 +8,8 @@ __all__ = [
     "SoraSignalingErrorCode",
     "SoraSignalingType",
     "SoraTrackState",
+    "SoraVideoCodecImplementation",
+    "SoraVideoCodecType",
 ]
 
 
@@ -64,3 +66,23 @@ class SoraSignalingDirection(_Named):
 
     SENT = 0
     RECEIVED = 1
+
+
+class SoraVideoCodecType(_Named):
+    """A video codec."""
+
+    VP8 = 1
+    VP9 = 2
+    H264 = 4
+    H265 = 5
+    AV1 = 3
+
+
+class SoraVideoCodecImplementation(_Named):
+    """Who implements a video codec."""
+
+    INTERNAL = 0
+    CISCO_OPENH264 = 1
+    INTEL_VPL = 2
+    NVIDIA_VIDEO_CODEC_SDK = 3
+    AMD_AMF = 4

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
+from ._codecs import SoraVideoCodecPreference
 from ._enums import (
     SoraLoggingSeverity,
     SoraSignalingDirection,
@@ -25,6 +26,9 @@ def enable_libwebrtc_log(severity: SoraLoggingSeverity | int) -> None:
 
 def _parameters() -> list[tuple[str, str, str]]: ...
 def _shut_down() -> None: ...
+def _video_codec_capability(
+    openh264: str | None,
+) -> list[tuple[str, list[tuple[str, bool, bool, str | None, str | None]]]]: ...
 
 class SoraTrackInterface:
     """A track: sound or pictures from one source."""
@@ -178,7 +182,15 @@ class SoraConnection:
 class Sora:
     """Makes sources and connections."""
 
-    def __init__(self, use_hardware_encoder: bool | str | None = None, openh264: str | None = None) -> None: ...
+    @overload
+    def __init__(
+        self,
+        use_hardware_encoder: bool | None = None,
+        openh264: str | None = None,
+        video_codec_preference: SoraVideoCodecPreference | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(self, openh264: str | None, video_codec_preference: SoraVideoCodecPreference | None = None) -> None: ...
     def create_audio_source(self, channels: int, sample_rate: int) -> SoraAudioSource: ...
     def create_video_source(self) -> SoraVideoSource: ...
     def create_connection(

@@ -4,6 +4,7 @@ mod ffi;
 mod header;
 
 use bytes::Bytes;
+use sora_rtp::SpatialLayer;
 
 use crate::video::EncodedPicture;
 use crate::{BufferPool, CodecError, I420Buffer, MAX_PIXELS, VideoDecoder, VideoEncoder, VideoEncoderConfig};
@@ -21,11 +22,13 @@ pub(crate) struct VpxEncoder {
     /// Made at the first picture, whose size it needs.
     encoder: Option<ffi::Encoder>,
     size: (u32, u32),
+    /// Sizes of the spatial layers since the last key frame.
+    layer_sizes: Vec<(u32, u32)>,
 }
 
 impl VpxEncoder {
     pub(crate) fn new(codec: VpxCodec, config: VideoEncoderConfig) -> Self {
-        Self { codec, config, encoder: None, size: (0, 0) }
+        Self { codec, config, encoder: None, size: (0, 0), layer_sizes: Vec::new() }
     }
 
     /// Threads pay off for large VP9 pictures only; VP8's threads spin and cost more than they bring.
@@ -35,6 +38,34 @@ impl VpxEncoder {
             VpxCodec::Vp9 if width * height < 960 * 540 => 1,
             VpxCodec::Vp9 => self.config.threads.clamp(1, 4),
         }
+    }
+
+    /// The layer frames of a superframe one after another, without its index; nothing to do for a single layer.
+    fn split_layers(&mut self, data: Vec<u8>, key_frame: bool) -> (Vec<u8>, Vec<SpatialLayer>) {
+        if self.codec == VpxCodec::Vp8 || self.config.scalability.spatial_layers < 2 {
+            return (data, Vec::new());
+        }
+        let frames = header::vp9_frames(&data);
+        if key_frame {
+            let size = |frame: &&[u8]| header::parse(self.codec, frame).and_then(|header| header.size);
+            let own = self.size;
+            // Layers above the first refer to it and may not write their size again.
+            let count = frames.len();
+            let halved =
+                |index: usize| (own.0.div_ceil(1 << (count - 1 - index)), own.1.div_ceil(1 << (count - 1 - index)));
+            self.layer_sizes =
+                frames.iter().enumerate().map(|(index, frame)| size(frame).unwrap_or_else(|| halved(index))).collect();
+        }
+        if frames.len() < 2 {
+            return (data, Vec::new());
+        }
+        let depends = key_frame || !self.config.scalability.key_frames_only;
+        let layers = frames.iter().enumerate().map(|(index, frame)| {
+            let (width, height) = self.layer_sizes.get(index).copied().unwrap_or(self.size);
+            let (width, height) = (width as u16, height as u16);
+            SpatialLayer { len: frame.len(), width, height, inter_layer: index > 0 && depends }
+        });
+        (frames.concat(), layers.collect())
     }
 }
 
@@ -48,8 +79,10 @@ impl VideoEncoder for VpxEncoder {
             self.size = (width, height);
         }
         let Some(encoder) = &mut self.encoder else { return Ok(None) };
-        let encoded = encoder.encode(picture, key_frame)?;
-        Ok(encoded.map(|(data, key_frame)| EncodedPicture { data: Bytes::from(data), key_frame, width, height }))
+        let Some(encoded) = encoder.encode(picture, key_frame)? else { return Ok(None) };
+        let (data, spatial) = self.split_layers(encoded.data, encoded.key_frame);
+        let (key_frame, temporal) = (encoded.key_frame, self.config.scalability.layer(encoded.temporal_id));
+        Ok(Some(EncodedPicture { data: Bytes::from(data), key_frame, width, height, temporal, spatial }))
     }
 
     fn set_rates(&mut self, bitrate_bps: u64, frame_rate: u32) -> Result<(), CodecError> {

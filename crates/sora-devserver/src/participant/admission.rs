@@ -101,7 +101,7 @@ fn enter(
         start_bitrate_bps: 5_000_000,
         max_bitrate_bps: 100_000_000,
         ice_failed_timeout: Duration::from_secs(10),
-        supports: |_, _| true,
+        supports: sora_peer::CodecFilter::default(),
     };
     let mut driver = PeerDriver::new(PeerConnection::new(Instant::now(), config).map_err(|error| internal(&error))?);
     driver.bind(&shared.media_addresses, &shared.config.udp_ports).map_err(|error| internal(&error))?;

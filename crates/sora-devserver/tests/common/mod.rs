@@ -278,7 +278,7 @@ impl Task {
             start_bitrate_bps: 5_000_000,
             max_bitrate_bps: 50_000_000,
             ice_failed_timeout: DEADLINE,
-            supports: |_, _| true,
+            supports: sora_peer::CodecFilter::default(),
         };
         let peer = PeerConnection::new(Instant::now(), config).expect("a peer connection");
         let mut driver = PeerDriver::new(peer);

@@ -34,7 +34,7 @@ pub fn peer(now: Instant, side: Side) -> PeerConnection {
         start_bitrate_bps: 2_500_000,
         max_bitrate_bps: 20_000_000,
         ice_failed_timeout: Duration::from_secs(10),
-        supports,
+        supports: sora_peer::CodecFilter::new(|kind, _, codec| supports(kind, codec)),
     };
     let mut peer = PeerConnection::new(now, config).expect("a peer connection");
     let port = if side == Side::Offerer { 5000 } else { 5001 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
-use sora_peer::{Certificate, Codec, MediaKind, RtpPacket, TransceiverId, TransceiverInfo};
+use sora_peer::{Certificate, CodecFilter, RtpPacket, TransceiverId, TransceiverInfo};
 use sora_rtp::EncodedFrame;
 use sora_signaling::message::Offer;
 use sora_signaling::{Event, SessionConfig};
@@ -35,7 +35,7 @@ pub struct ClientOptions {
     /// Bandwidth estimate never to exceed, in bit/s.
     pub max_bitrate_bps: u64,
     /// Says whether an offered codec can be used.
-    pub supports: fn(MediaKind, &Codec) -> bool,
+    pub supports: CodecFilter,
 }
 
 /// What this side sends on a transceiver.

@@ -240,7 +240,7 @@ impl Task {
             start_bitrate_bps: self.options.start_bitrate_bps,
             max_bitrate_bps: self.options.max_bitrate_bps,
             ice_failed_timeout: Duration::from_secs(15),
-            supports: self.options.supports,
+            supports: self.options.supports.clone(),
         };
         let mut driver = match PeerConnection::new(Instant::now(), config) {
             Ok(peer) => PeerDriver::new(peer),

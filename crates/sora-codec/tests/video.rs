@@ -99,14 +99,14 @@ fn a_thousand_sequences(codec: VideoCodecType) {
         let mut decoder = registry.decoder(codec, 1).expect("a decoder");
         let mut size = (side(96, &mut seed), side(96, &mut seed));
         for number in 0..8 {
-            if random(&mut seed) % 4 == 0 {
+            if random(&mut seed).is_multiple_of(4) {
                 size = (side(96, &mut seed), side(96, &mut seed));
             }
-            if random(&mut seed) % 3 == 0 {
+            if random(&mut seed).is_multiple_of(3) {
                 let bitrate = u64::from(random(&mut seed) % 3_000_000);
                 encoder.set_rates(bitrate, random(&mut seed) % 120).expect("rates");
             }
-            let key = random(&mut seed) % 5 == 0;
+            let key = random(&mut seed).is_multiple_of(5);
             let sent = picture(&pool, size.0, size.1, number);
             let encoded = encoder.encode(&sent, key).unwrap_or_else(|e| panic!("{codec} {sequence}/{number}: {e}"));
             // OpenH264 leaves pictures out to keep the rate.

@@ -108,6 +108,7 @@ impl PeerConnection {
                 codecs: Vec::new(),
                 msid: None,
                 bandwidth_bps: None,
+                offered_rids: Vec::new(),
                 ssrc: None,
                 remote: None,
                 stopped: false,

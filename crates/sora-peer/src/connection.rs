@@ -95,6 +95,8 @@ pub enum Event {
         transceiver: TransceiverId,
         /// The source.
         ssrc: u32,
+        /// Its simulcast layer, if the source named one.
+        rid: Option<String>,
         /// NTP time, 32.32 fixed point.
         ntp_time: u64,
         /// RTP time at that instant.
@@ -287,6 +289,7 @@ impl PeerConnection {
                     mid: transceiver.mid.clone(),
                     kind: transceiver.kind,
                     codecs: transceiver.codecs.clone(),
+                    rids: transceiver.negotiated_rids(),
                     receives: remote.is_some_and(|media| media.direction.sends()),
                     remote_ssrcs: remote.map(|media| media.ssrcs.iter().map(|s| s.ssrc).collect()).unwrap_or_default(),
                     remote_fid: remote.map(|media| media.fid_groups.clone()).unwrap_or_default(),
@@ -440,8 +443,8 @@ impl PeerConnection {
                     Event::KeyFrameRequested { transceiver: TransceiverId(transceiver), rid }
                 }
                 RtpEvent::TargetBitrate(bitrate) => Event::TargetBitrate(bitrate),
-                RtpEvent::SenderReport { transceiver, ssrc, ntp_time, rtp_time } => {
-                    Event::SenderReport { transceiver: TransceiverId(transceiver), ssrc, ntp_time, rtp_time }
+                RtpEvent::SenderReport { transceiver, ssrc, rid, ntp_time, rtp_time } => {
+                    Event::SenderReport { transceiver: TransceiverId(transceiver), ssrc, rid, ntp_time, rtp_time }
                 }
             });
         }

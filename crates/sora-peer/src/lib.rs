@@ -30,4 +30,4 @@ pub use rtp::send::OutboundRtp;
 pub use sctp::{ChannelId, DataChannelInit};
 pub use sdp::{Codec, Direction, MediaKind};
 pub use sora_rtp::RtpPacket;
-pub use transceiver::{TransceiverId, TransceiverInfo, TransceiverInit};
+pub use transceiver::{SimulcastRid, TransceiverId, TransceiverInfo, TransceiverInit};

@@ -21,6 +21,7 @@ impl PeerConnection {
             codecs: init.codecs,
             msid: init.msid,
             bandwidth_bps: init.bandwidth_bps,
+            offered_rids: init.rids,
             ssrc: None,
             remote: None,
             stopped: false,
@@ -118,6 +119,8 @@ impl PeerConnection {
                     extmaps: extensions::offered(transceiver.kind == MediaKind::Video),
                     msid: transceiver.msid.clone().filter(|_| transceiver.direction.sends()),
                     bandwidth_bps: transceiver.bandwidth_bps,
+                    rids: transceiver.offered_rids.iter().map(|layer| layer.rid.clone()).collect(),
+                    simulcast: transceiver.offered_simulcast(),
                     ssrcs: ssrc_lines(transceiver),
                     fid_groups: fid_lines(transceiver),
                     ..transport

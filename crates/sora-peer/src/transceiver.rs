@@ -4,6 +4,15 @@ use crate::sdp::{Codec, Direction, MediaDescription, MediaKind};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TransceiverId(pub(crate) usize);
 
+/// A simulcast layer an offerer is ready to receive (RFC 8851).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimulcastRid {
+    /// Its name.
+    pub rid: String,
+    /// False: the sender starts with it paused (`~`, RFC 8853 section 5.2).
+    pub active: bool,
+}
+
 /// What an offerer adds to its next offer.
 #[derive(Debug, Clone)]
 pub struct TransceiverInit {
@@ -19,6 +28,8 @@ pub struct TransceiverInit {
     pub msid: Option<(String, String)>,
     /// Bandwidth limit to announce, in bit/s.
     pub bandwidth_bps: Option<u64>,
+    /// Simulcast layers to receive, lowest first; none for a single stream.
+    pub rids: Vec<SimulcastRid>,
 }
 
 /// A transceiver as an outsider sees it.
@@ -34,6 +45,8 @@ pub struct TransceiverInfo {
     pub remote_sends: bool,
     /// True if the peer is ready to receive media on it.
     pub remote_receives: bool,
+    /// The offered simulcast layers that the peer agreed to send; empty if it sends a single stream.
+    pub remote_rids: Vec<String>,
     /// The peer's stream id and track id.
     pub remote_msid: Option<(String, String)>,
     /// Negotiated codecs; the first is the one to send.
@@ -55,6 +68,8 @@ pub(crate) struct Transceiver {
     pub(crate) codecs: Vec<Codec>,
     pub(crate) msid: Option<(String, String)>,
     pub(crate) bandwidth_bps: Option<u64>,
+    /// Simulcast layers this side offered to receive.
+    pub(crate) offered_rids: Vec<SimulcastRid>,
     pub(crate) ssrc: Option<(u32, Option<u32>)>,
     /// The peer's last description of the m-line.
     pub(crate) remote: Option<MediaDescription>,
@@ -70,11 +85,30 @@ impl Transceiver {
             mid: self.mid.clone(),
             remote_sends: remote.is_some_and(|media| media.direction.sends()),
             remote_receives: remote.is_some_and(|media| media.direction.receives()),
+            remote_rids: self.negotiated_rids(),
             remote_msid: remote.and_then(|media| media.msid.clone()),
             codecs: self.codecs.clone(),
             bandwidth_bps: remote.and_then(|media| media.bandwidth_bps),
             stopped: self.stopped,
         }
+    }
+
+    /// The layers both sides agreed on, in the order of the offer. Both attributes have to be in the answer
+    /// (RFC 8853 section 5.3.2).
+    pub(crate) fn negotiated_rids(&self) -> Vec<String> {
+        let remote = self.remote.as_ref().filter(|media| media.simulcast.is_some() && !self.stopped);
+        let Some(remote) = remote else { return Vec::new() };
+        self.offered_rids.iter().map(|layer| layer.rid.clone()).filter(|rid| remote.rids.contains(rid)).collect()
+    }
+
+    /// The value of the offer's `a=simulcast`.
+    pub(crate) fn offered_simulcast(&self) -> Option<String> {
+        let layers: Vec<String> = self
+            .offered_rids
+            .iter()
+            .map(|layer| format!("{}{}", if layer.active { "" } else { "~" }, layer.rid))
+            .collect();
+        (!layers.is_empty()).then(|| layers.join(";"))
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::Pair;
 use sora_peer::{
-    Codec, ConnectionState, DataChannelInit, Direction, Event, MediaKind, OutboundRtp, SendError, TransceiverId,
-    TransceiverInit,
+    Codec, ConnectionState, DataChannelInit, Direction, Event, MediaKind, OutboundRtp, SendError, SimulcastRid,
+    TransceiverId, TransceiverInit,
 };
 
 fn video(mid: &str, direction: Direction) -> TransceiverInit {
@@ -19,6 +19,7 @@ fn video(mid: &str, direction: Direction) -> TransceiverInit {
         codecs: vec![Codec::video(120, "VP9", "profile-id=0")],
         msid: Some(("SENDER".to_owned(), format!("track-{mid}"))),
         bandwidth_bps: None,
+        rids: Vec::new(),
     }
 }
 
@@ -291,4 +292,43 @@ fn random_datagrams_and_descriptions_harm_nothing() {
         }
     }
     assert_eq!(pair.client.state(), ConnectionState::Connected);
+}
+
+/// An offered uplink with three layers, the highest paused.
+fn simulcast_uplink(pair: &mut Pair) -> (TransceiverId, String) {
+    let rids = [("r0", true), ("r1", true), ("r2", false)];
+    let rids = rids.map(|(rid, active)| SimulcastRid { rid: rid.to_owned(), active }).to_vec();
+    let id = pair.server.add_transceiver(TransceiverInit { rids, ..video("v0", Direction::RecvOnly) });
+    (id, pair.server.create_offer().expect("an offer"))
+}
+
+#[test]
+fn an_offer_names_the_layers_and_the_extensions_that_tell_them_apart() {
+    let (_, offer) = simulcast_uplink(&mut Pair::new());
+    for line in ["a=rid:r0 recv", "a=rid:r1 recv", "a=rid:r2 recv", "a=simulcast:recv r0;r1;~r2"] {
+        assert!(offer.contains(&format!("\r\n{line}\r\n")), "{line} in {offer}");
+    }
+    for extension in ["sdes:mid", "sdes:rtp-stream-id", "sdes:repaired-rtp-stream-id"] {
+        assert!(offer.contains(&format!(" urn:ietf:params:rtp-hdrext:{extension}\r\n")), "{extension} in {offer}");
+    }
+}
+
+#[test]
+fn the_layers_are_those_the_answer_agrees_to() {
+    let agreed = |lines: &str| {
+        let mut pair = Pair::new();
+        let (id, offer) = simulcast_uplink(&mut pair);
+        let changes = pair.client.handle_offer(&offer).expect("accepted");
+        pair.client.set_sender(changes.added[0], "stream", "track").expect("an uplink");
+        let plain = pair.client.create_answer(pair.now).expect("an answer");
+        let kept = plain.lines().filter(|line| !line.starts_with("a=rid:") && !line.starts_with("a=simulcast:"));
+        let answer = kept.map(|line| format!("{line}\r\n")).collect::<String>() + lines;
+        pair.server.handle_answer(pair.now, &answer).expect("accepted");
+        pair.server.transceiver(id).expect("known").remote_rids
+    };
+    let all = "a=rid:r0 send\r\na=rid:r1 send\r\na=rid:r2 send\r\na=simulcast:send r0;r1;~r2\r\n";
+    assert_eq!(agreed(all), ["r0", "r1", "r2"]);
+    assert_eq!(agreed("a=rid:r1 send\r\na=rid:x send\r\na=simulcast:send r1;x\r\n"), ["r1"]);
+    assert_eq!(agreed(""), Vec::<String>::new());
+    assert_eq!(agreed("a=rid:r0 send\r\n"), Vec::<String>::new());
 }

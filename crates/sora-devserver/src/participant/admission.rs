@@ -178,6 +178,7 @@ impl Admitted {
                     codecs: vec![codec],
                     msid: None,
                     bandwidth_bps,
+                    rids: Vec::new(),
                 });
                 uplinks.insert(id, kind);
             }

@@ -187,5 +187,6 @@ fn add_downlink(driver: &mut PeerDriver, source: &Arc<str>, publication: &Public
         codecs: vec![publication.codec.clone()],
         msid: Some((source.to_string(), publication.track_id.clone())),
         bandwidth_bps: None,
+        rids: Vec::new(),
     })
 }

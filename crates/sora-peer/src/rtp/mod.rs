@@ -7,4 +7,6 @@ pub(crate) mod receive;
 pub(crate) mod reports;
 pub(crate) mod send;
 pub(crate) mod session;
+#[cfg(test)]
+mod simulcast_tests;
 pub(crate) mod twcc;

@@ -32,6 +32,8 @@ pub(crate) struct MediaRoute {
     pub(crate) mid: String,
     pub(crate) kind: MediaKind,
     pub(crate) codecs: Vec<Codec>,
+    /// Simulcast layers to receive; each is a source of its own. Empty for a single stream.
+    pub(crate) rids: Vec<String>,
     pub(crate) receives: bool,
     pub(crate) remote_ssrcs: Vec<u32>,
     pub(crate) remote_fid: Vec<(u32, u32)>,
@@ -41,7 +43,7 @@ pub(crate) enum RtpEvent {
     Packet { transceiver: usize, ssrc: u32, rid: Option<String>, packet: RtpPacket },
     KeyFrameRequested { transceiver: usize, rid: Option<String> },
     TargetBitrate(u64),
-    SenderReport { transceiver: usize, ssrc: u32, ntp_time: u64, rtp_time: u32 },
+    SenderReport { transceiver: usize, ssrc: u32, rid: Option<String>, ntp_time: u64, rtp_time: u32 },
 }
 
 pub(crate) struct RtpSession {
@@ -207,7 +209,8 @@ impl RtpSession {
                 stream.ssrc
             })
             .collect();
-        if ssrcs.is_empty() {
+        // An announced source says nothing of the layer it will carry.
+        if ssrcs.is_empty() && rid.is_none() {
             ssrcs.extend(self.route(transceiver).and_then(|route| route.remote_ssrcs.first().copied()));
         }
         let sender_ssrc = self.sender_ssrc();
@@ -342,9 +345,16 @@ impl RtpSession {
     }
 
     fn bind_repair(&mut self, header: &Header) -> Option<u32> {
-        let route = self.route_of(header, true)?;
-        let transceiver = route.transceiver;
+        if self.rtx.len() >= MAX_RECEIVE_STREAMS {
+            return None;
+        }
         let rid = extensions::text(header, self.extensions.repaired_rid);
+        let route = self.route_of(header, rid.as_deref(), true)?;
+        // Of several layers it has to say which one it repairs (RFC 8852 section 3.2).
+        if rid.is_none() && !route.rids.is_empty() {
+            return None;
+        }
+        let transceiver = route.transceiver;
         let media = self
             .receive_streams
             .values()
@@ -354,9 +364,9 @@ impl RtpSession {
         Some(media)
     }
 
-    /// Finds the m-line of an SSRC: announced in the description, named by the mid extension, or the only one that
-    /// has its payload type (RFC 8843 section 9.2).
-    fn route_of(&self, header: &Header, repair: bool) -> Option<&MediaRoute> {
+    /// Finds the m-line of an SSRC: named by the mid extension, announced in the description, the one that has the
+    /// simulcast layer, or the only one that has its payload type (RFC 8843 section 9.2).
+    fn route_of(&self, header: &Header, rid: Option<&str>, repair: bool) -> Option<&MediaRoute> {
         let carries = |route: &&MediaRoute| {
             route.receives
                 && route.codecs.iter().any(|codec| {
@@ -371,7 +381,8 @@ impl RtpSession {
             return self.routes.iter().find(|route| route.mid == mid && route.receives);
         }
         let announced = self.routes.iter().find(|route| route.receives && route.remote_ssrcs.contains(&header.ssrc));
-        announced.or_else(|| {
+        let layer = |route: &&MediaRoute| rid.is_some_and(|rid| route.rids.iter().any(|known| known == rid));
+        announced.or_else(|| self.routes.iter().filter(carries).find(layer)).or_else(|| {
             let taken = |route: &&MediaRoute| {
                 !route.remote_ssrcs.is_empty()
                     || self.receive_streams.values().any(|stream| stream.transceiver == route.transceiver)
@@ -385,15 +396,30 @@ impl RtpSession {
             return false;
         }
         let rid = extensions::text(header, self.extensions.rid);
-        let Some(route) = self.route_of(header, false) else { return false };
+        let Some(route) = self.route_of(header, rid.as_deref(), false) else { return false };
+        // What names no negotiated layer cannot be told from the others; a single stream needs no name.
+        let rid = rid.filter(|rid| route.rids.contains(rid));
+        if rid.is_none() && !route.rids.is_empty() {
+            return false;
+        }
         let Some(codec) = route.codecs.iter().find(|codec| codec.payload_type == header.payload_type) else {
             return false;
         };
         let nack = route.kind == MediaKind::Video && codec.has_feedback("nack");
         let stream = ReceiveStream::new(header.ssrc, route.transceiver, rid, codec.clock_rate, nack);
-        tracing::debug!(ssrc = header.ssrc, mid = %route.mid, "new incoming stream");
+        tracing::debug!(ssrc = header.ssrc, mid = %route.mid, rid = stream.rid, "new incoming stream");
+        self.forget_layer(stream.transceiver, stream.rid.as_deref());
         self.receive_streams.insert(header.ssrc, stream);
         true
+    }
+
+    /// A layer has one source at a time: the sender has given it a new one.
+    fn forget_layer(&mut self, transceiver: usize, rid: Option<&str>) {
+        if rid.is_some() {
+            self.receive_streams.retain(|_, old| old.transceiver != transceiver || old.rid.as_deref() != rid);
+            let streams = &self.receive_streams;
+            self.rtx.retain(|_, media| streams.contains_key(media));
+        }
     }
 
     fn handle_rtcp(&mut self, now: Instant, data: &[u8]) {
@@ -443,8 +469,8 @@ impl RtpSession {
     fn sender_report(&mut self, now: Instant, ssrc: u32, ntp_time: u64, rtp_time: u32) {
         if let Some(stream) = self.receive_streams.get_mut(&ssrc) {
             stream.last_sender_report = Some((ntp_time, now));
-            let transceiver = stream.transceiver;
-            self.events.push_back(RtpEvent::SenderReport { transceiver, ssrc, ntp_time, rtp_time });
+            let (transceiver, rid) = (stream.transceiver, stream.rid.clone());
+            self.events.push_back(RtpEvent::SenderReport { transceiver, ssrc, rid, ntp_time, rtp_time });
         }
     }
 

@@ -8,17 +8,19 @@ use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 use serde_json::Value;
-use sora_sdk::{ConnectionConfig, DataChannelOptions, PARAMETERS, Parameter, ParameterKind, ParameterValue, Pem, Role};
+use sora_sdk::{
+    ConnectionConfig, DataChannelOptions, DegradationPreference, PARAMETERS, Parameter, ParameterKind, ParameterValue,
+    Pem, Role,
+};
 
 use crate::json;
 use crate::source::{SoraAudioSource, SoraVideoSource};
 
 /// What is not built yet, with its place among the positional arguments of 2025: asking for it is an error instead of
 /// a surprise.
-const NOT_YET: [(usize, &str, &str); 3] = [
+const NOT_YET: [(usize, &str, &str); 2] = [
     (9, "audio_frame_transformer", "encoded frame transformers"),
     (10, "video_frame_transformer", "encoded frame transformers"),
-    (46, "degradation_preference", "degradation preferences"),
 ];
 
 /// What 2024 did not have. Its positional arguments are those of 2025 less these.
@@ -145,6 +147,7 @@ impl<'py> Arguments<'py> {
                     value.cast::<SoraVideoSource>().map_err(|_| type_error(name, "a SoraVideoSource", value))?;
                 ParameterValue::VideoSource(source.get().source.clone())
             }
+            ParameterKind::Degradation => ParameterValue::Degradation(degradation(value)?),
             ParameterKind::Pem => return Ok(pem(value, name)?.map(ParameterValue::Pem)),
         }))
     }
@@ -168,6 +171,17 @@ impl<'py> Arguments<'py> {
             }
         }
         Ok(())
+    }
+}
+
+/// The numbers of SoraDegradationPreference.
+fn degradation(value: &Bound<'_, PyAny>) -> PyResult<DegradationPreference> {
+    match integer(value, "degradation_preference")? {
+        0 => Ok(DegradationPreference::Disabled),
+        1 => Ok(DegradationPreference::MaintainFramerate),
+        2 => Ok(DegradationPreference::MaintainResolution),
+        3 => Ok(DegradationPreference::Balanced),
+        _ => Err(type_error("degradation_preference", "a SoraDegradationPreference", value)),
     }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use pyo3::{PyTraverseError, PyVisit};
@@ -43,7 +43,6 @@ fn config_error(error: &ConfigError) -> PyErr {
     match error {
         ConfigError::NoUrls => PyTypeError::new_err(text),
         ConfigError::Proxy(_) => PyValueError::new_err(text),
-        ConfigError::Unsupported { .. } => PyNotImplementedError::new_err(text),
         ConfigError::NoEncoder { .. }
         | ConfigError::Certificate(_)
         | ConfigError::Runtime(_)

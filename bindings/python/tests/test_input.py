@@ -210,8 +210,7 @@ def test_sources_of_the_wrong_kind_are_refused() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"simulcast": True},
-        {"degradation_preference": 1},
+        {"audio_frame_transformer": object()},
         {"video_frame_transformer": object()},
     ],
 )

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod adaptation;
+mod allocation;
 mod audio_clock;
 mod audio_receiver;
 mod audio_sender;
@@ -9,12 +11,15 @@ mod audio_source;
 mod colour;
 mod frame;
 mod queue;
+mod scale;
 mod track;
+mod video_layer;
 mod video_receiver;
 mod video_sender;
 mod video_sink;
 mod video_source;
 
+pub use adaptation::{DegradationPreference, QualityLimitation};
 pub use audio_receiver::{AudioReceiver, AudioReceiverStats};
 pub use audio_sender::{AudioSender, AudioSenderStats};
 pub use audio_sink::{AudioSink, AudioStreamSink, ReadOutcome};
@@ -23,9 +28,10 @@ pub use frame::{AudioFrame, CaptureError, SinkError, VideoFrame};
 pub use sora_audio::FormatError;
 pub use sora_codec::{
     Capability, CodecError, CodecPreference, CodecRegistry, Implementation, OpenH264, OpenH264Error, OpusParameters,
-    PreferenceError, VideoCodecPreference, VideoCodecType,
+    PreferenceError, ScalabilityMode, VideoCodecPreference, VideoCodecType,
 };
 pub use track::{Track, TrackKind, TrackState, random_name};
+pub use video_layer::{LayerScale, VideoLayerConfig, VideoLayerStats};
 pub use video_receiver::{VideoReceiver, VideoReceiverStats};
 pub use video_sender::{VideoSender, VideoSenderConfig, VideoSenderStats};
 pub use video_sink::VideoSink;

@@ -1,63 +1,82 @@
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sora_codec::{CodecError, CodecRegistry, EncodedPicture, VideoCodecType, VideoEncoder, VideoEncoderConfig};
-use sora_rtp::{DEFAULT_MAX_PAYLOAD, EncodedFrame, VideoPacketizer};
+use sora_codec::{CodecError, CodecRegistry, I420Buffer, VideoCodecType};
+use sora_rtp::EncodedFrame;
 
 use crate::VideoFrame;
+use crate::adaptation::{Adaptation, DegradationPreference, Observation, QualityLimitation};
+use crate::allocation::allocate;
 use crate::queue::{Popped, Queue};
+use crate::scale::Scaler;
 use crate::track::{Attachment, Consumer, Track};
+use crate::video_layer::{Encoded, Layer, VideoLayerConfig, VideoLayerStats};
 
-/// Key frames asked for more often than this are one key frame.
-const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(100);
 /// Pictures the frame rate is measured over.
 const RATE_WINDOW: usize = 15;
 
 /// How pictures are encoded.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct VideoSenderConfig {
     /// The codec.
     pub codec: VideoCodecType,
-    /// Bits per second not to exceed; `None` for what the picture size deserves.
+    /// Bits per second not to exceed, all layers together; `None` for what the picture size deserves.
     pub max_bitrate_bps: Option<u64>,
     /// Bandwidth to start from, in bits per second.
     pub start_bitrate_bps: u64,
-    /// Threads the encoder may use.
+    /// Threads an encoder may use.
     pub threads: u32,
     /// 10 bits per sample, for VP9 profile 2.
     pub high_bit_depth: bool,
+    /// Tuned for text and user interfaces.
+    pub screen_content: bool,
+    /// The streams to encode, lowest first: one, or simulcast layers. None at all counts as the default one.
+    pub layers: Vec<VideoLayerConfig>,
+    /// What gives way when there is not enough time or bandwidth.
+    pub degradation_preference: DegradationPreference,
+}
+
+impl VideoSenderConfig {
+    /// One stream of the source as it is, on one thread, from 1 Mbit/s.
+    #[must_use]
+    pub fn new(codec: VideoCodecType) -> Self {
+        Self {
+            codec,
+            max_bitrate_bps: None,
+            start_bitrate_bps: 1_000_000,
+            threads: 1,
+            high_bit_depth: false,
+            screen_content: false,
+            layers: Vec::new(),
+            degradation_preference: DegradationPreference::default(),
+        }
+    }
 }
 
 /// Counters of a [`VideoSender`].
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct VideoSenderStats {
-    /// Pictures encoded.
-    pub frames_encoded: u64,
-    /// Of these, key frames.
-    pub key_frames_encoded: u64,
     /// Pictures replaced by a newer one before they were encoded.
     pub frames_dropped: u64,
-    /// Seconds spent encoding.
-    pub total_encode_time: f64,
-    /// Width of the last picture.
-    pub width: u32,
-    /// Height of the last picture.
-    pub height: u32,
-    /// Measured frames per second.
+    /// Measured frames per second of the source.
     pub frames_per_second: f64,
-    /// Bits per second the encoder aims at.
-    pub target_bitrate_bps: u64,
     /// Name of the encoder.
-    pub encoder: &'static str,
+    pub encoder: String,
+    /// Why pictures are smaller or fewer than they came.
+    pub limitation: QualityLimitation,
+    /// Each stream's own, lowest first.
+    pub layers: Vec<VideoLayerStats>,
 }
 
 struct Shared {
     /// The newest picture only: one that waits is out of date.
     queue: Queue<VideoFrame>,
-    key_frame: AtomicBool,
+    /// A bit per layer that is to begin anew.
+    key_frames: AtomicU64,
     bandwidth_bps: AtomicU64,
+    rids: Vec<Option<Arc<str>>>,
     stats: Mutex<VideoSenderStats>,
 }
 
@@ -67,8 +86,8 @@ impl Consumer for Shared {
     }
 }
 
-/// Encodes a track's pictures on a thread of its own. Pictures that come faster than they can be encoded replace each
-/// other; the caller of the source never waits.
+/// Encodes a track's pictures on a thread of its own, in one stream or in simulcast layers. Pictures that come faster
+/// than they can be encoded replace each other; the caller of the source never waits.
 pub struct VideoSender {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -83,42 +102,37 @@ impl std::fmt::Debug for VideoSender {
 
 impl VideoSender {
     /// Starts encoding what the track carries. `output` takes each encoded picture and returns false if it could not
-    /// be sent on: the next one is a key frame then.
+    /// be sent on: the next one of its layer is a key frame then.
     ///
     /// # Errors
     /// [`CodecError`] if there is no encoder for the codec or no thread for it.
     pub fn start(
         track: &Track,
         registry: &CodecRegistry,
-        config: VideoSenderConfig,
+        config: &VideoSenderConfig,
         output: impl FnMut(EncodedFrame) -> bool + Send + 'static,
     ) -> Result<Self, CodecError> {
-        let encoder_config = VideoEncoderConfig {
-            bitrate_bps: config.start_bitrate_bps,
-            threads: config.threads,
-            high_bit_depth: config.high_bit_depth,
-            ..VideoEncoderConfig::default()
-        };
-        let encoder = registry.encoder(config.codec, encoder_config)?;
-        let packetizer = VideoPacketizer::new(config.codec, DEFAULT_MAX_PAYLOAD)
-            .map_err(|error| CodecError::Argument(error.to_string()))?;
-        let stats = VideoSenderStats { encoder: encoder.name(), ..VideoSenderStats::default() };
+        let wanted = if config.layers.is_empty() { vec![VideoLayerConfig::default()] } else { config.layers.clone() };
+        let layers = wanted.into_iter().map(|layer| Layer::new(registry, config, layer));
+        let layers = layers.collect::<Result<Vec<Layer>, CodecError>>()?;
+        let stats = VideoSenderStats { encoder: encoder_name(&layers), ..VideoSenderStats::default() };
         let shared = Arc::new(Shared {
             queue: Queue::new(1),
-            key_frame: AtomicBool::new(true),
+            key_frames: AtomicU64::new(0),
             bandwidth_bps: AtomicU64::new(config.start_bitrate_bps),
+            rids: layers.iter().map(|layer| layer.config.rid.clone()).collect(),
             stats: Mutex::new(stats),
         });
         let worker = Worker {
             shared: shared.clone(),
-            encoder,
-            packetizer,
+            counters: layers.iter().map(|layer| counters_of(&layer.config)).collect(),
+            layers,
+            scaler: Scaler::default(),
+            adaptation: Adaptation::new(config.degradation_preference),
             max_bitrate_bps: config.max_bitrate_bps,
             first_timestamp_us: None,
             rtp_base: rand::random(),
             recent: Vec::new(),
-            rates: (0, 0),
-            last_key_frame: None,
             output: Box::new(output),
         };
         let thread = std::thread::Builder::new()
@@ -134,15 +148,17 @@ impl VideoSender {
         self.shared.bandwidth_bps.store(bits_per_second, Ordering::Relaxed);
     }
 
-    /// Makes the next picture a key frame.
-    pub fn request_key_frame(&self) {
-        self.shared.key_frame.store(true, Ordering::Relaxed);
+    /// Makes the next picture a key frame: of one layer, or of all if none is named.
+    pub fn request_key_frame(&self, rid: Option<&str>) {
+        let bits = self.shared.rids.iter().enumerate().filter(|(_, own)| rid.is_none() || own.as_deref() == rid);
+        let bits = bits.fold(0, |bits, (index, _)| bits | 1 << (index % 64));
+        self.shared.key_frames.fetch_or(bits, Ordering::Relaxed);
     }
 
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> VideoSenderStats {
-        let stats = *self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        let stats = self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
         VideoSenderStats { frames_dropped: self.shared.queue.dropped(), ..stats }
     }
 }
@@ -160,109 +176,155 @@ impl Drop for VideoSender {
     }
 }
 
+/// One name, or all of them as libwebrtc puts it.
+fn encoder_name(layers: &[Layer]) -> String {
+    let names: Vec<&str> = layers.iter().map(Layer::encoder_name).collect();
+    match names.as_slice() {
+        [name] => (*name).to_owned(),
+        names => format!("SimulcastEncoderAdapter ({})", names.join(", ")),
+    }
+}
+
+fn counters_of(config: &VideoLayerConfig) -> VideoLayerStats {
+    VideoLayerStats { rid: config.rid.clone(), scalability: config.scalability, ..VideoLayerStats::default() }
+}
+
 struct Worker {
     shared: Arc<Shared>,
-    encoder: Box<dyn VideoEncoder>,
-    packetizer: VideoPacketizer,
+    layers: Vec<Layer>,
+    counters: Vec<VideoLayerStats>,
+    scaler: Scaler,
+    adaptation: Adaptation,
     max_bitrate_bps: Option<u64>,
     first_timestamp_us: Option<i64>,
     rtp_base: u32,
     recent: Vec<i64>,
-    rates: (u64, u32),
-    last_key_frame: Option<Instant>,
     output: Box<dyn FnMut(EncodedFrame) -> bool + Send>,
-}
-
-/// What a picture size deserves at 30 frames per second: the reference's caps, in between by area.
-fn deserved_bitrate(width: u32, height: u32) -> u64 {
-    match u64::from(width) * u64::from(height) {
-        pixels if pixels <= 320 * 240 => 600_000,
-        pixels if pixels <= 640 * 480 => 1_700_000,
-        pixels if pixels <= 960 * 540 => 2_000_000,
-        pixels if pixels <= 1920 * 1080 => 2_500_000,
-        _ => 5_000_000,
-    }
 }
 
 impl Worker {
     fn run(mut self) {
         while let Popped::Item(frame) = self.shared.queue.pop(None) {
-            self.encode(&frame);
+            self.picture(&frame);
         }
     }
 
-    fn encode(&mut self, frame: &VideoFrame) {
-        let started = Instant::now();
-        self.update_rates(frame);
-        let key_frame = self.key_frame_due(started);
-        let encoded = match self.encoder.encode(&frame.buffer, key_frame) {
-            Ok(Some(encoded)) => encoded,
-            Ok(None) => {
-                // Left out to keep the rate: a key frame that was asked for is still to come.
-                self.shared.key_frame.fetch_or(key_frame, Ordering::Relaxed);
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "picture not sent");
-                return;
-            }
-        };
-        if encoded.key_frame {
-            self.last_key_frame = Some(started);
+    fn picture(&mut self, frame: &VideoFrame) {
+        let interval = self.interval(frame.timestamp_us);
+        if !self.adaptation.wants_picture() {
+            return;
         }
-        self.count(&encoded, started.elapsed());
-        let first = *self.first_timestamp_us.get_or_insert(frame.timestamp_us);
-        let elapsed = frame.timestamp_us.wrapping_sub(first);
-        let ticks = (i128::from(elapsed) * 9 / 100) as u32;
-        let (width, height) = (encoded.width as u16, encoded.height as u16);
-        let payloads = self.packetizer.packetize(&encoded.data, encoded.key_frame, width, height);
-        let sent = (self.output)(EncodedFrame {
-            timestamp: self.rtp_base.wrapping_add(ticks),
-            payloads,
-            key_frame: encoded.key_frame,
-            marker: true,
-        });
-        if !sent {
-            self.shared.key_frame.store(true, Ordering::Relaxed);
+        let started = Instant::now();
+        let frame_rate = self.frame_rate();
+        let sizes = self.share_bandwidth(frame, frame_rate);
+        self.pass_on_requests();
+        // From the largest down, so that each one is made from the one above.
+        let mut above: Option<Arc<I420Buffer>> = None;
+        for index in (0..self.layers.len()).rev() {
+            if !self.layers[index].wants_picture(frame.timestamp_us) {
+                continue;
+            }
+            match self.scaled(frame, above.as_ref(), sizes[index]) {
+                Ok(picture) => {
+                    self.encode(index, &picture, frame.timestamp_us);
+                    above = Some(picture);
+                }
+                Err(error) => tracing::warn!(%error, "picture not sent"),
+            }
+        }
+        let bitrate_bps = self.layers.iter().filter_map(Layer::target).sum();
+        let (width, height) = (frame.width(), frame.height());
+        let encoding = started.elapsed();
+        self.adaptation.observe(&Observation { interval, encoding, bitrate_bps, width, height, frame_rate });
+    }
+
+    /// The frame itself if it has the size, else the picture of the layer above or the frame made smaller.
+    fn scaled(
+        &mut self,
+        frame: &VideoFrame,
+        above: Option<&Arc<I420Buffer>>,
+        (width, height): (u32, u32),
+    ) -> Result<Arc<I420Buffer>, CodecError> {
+        let larger = above.filter(|above| above.width() >= width && above.height() >= height).unwrap_or(&frame.buffer);
+        if (larger.width(), larger.height()) == (width, height) {
+            return Ok(larger.clone());
+        }
+        self.scaler.scale(larger, width, height).map(Arc::new)
+    }
+
+    fn encode(&mut self, index: usize, picture: &I420Buffer, timestamp_us: i64) {
+        let layer = &mut self.layers[index];
+        let Some(encoded) = layer.encode(picture, timestamp_us) else { return };
+        let first = *self.first_timestamp_us.get_or_insert(timestamp_us);
+        let ticks = (i128::from(timestamp_us.wrapping_sub(first)) * 9 / 100) as u32;
+        let packets = layer.packetize(&encoded.picture, self.rtp_base.wrapping_add(ticks));
+        self.count(index, &encoded);
+        if !(self.output)(packets) {
+            self.layers[index].request_key_frame();
         }
     }
 
     /// Before the picture goes out, so that whoever has received it finds it counted.
-    fn count(&self, encoded: &EncodedPicture, took: Duration) {
+    fn count(&mut self, index: usize, encoded: &Encoded) {
+        let counters = &mut self.counters[index];
+        counters.frames_encoded += 1;
+        counters.key_frames_encoded += u64::from(encoded.picture.key_frame);
+        counters.total_encode_time += encoded.took.as_secs_f64();
+        (counters.width, counters.height) = (encoded.picture.width, encoded.picture.height);
+        let frames_per_second = f64::from(self.frame_rate());
         let mut stats = self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        stats.frames_encoded += 1;
-        stats.key_frames_encoded += u64::from(encoded.key_frame);
-        stats.total_encode_time += took.as_secs_f64();
-        (stats.width, stats.height) = (encoded.width, encoded.height);
-        stats.target_bitrate_bps = self.rates.0;
-        stats.frames_per_second = f64::from(self.rates.1);
+        stats.layers.clone_from(&self.counters);
+        stats.frames_per_second = frames_per_second;
+        stats.limitation = self.adaptation.limitation();
     }
 
-    fn key_frame_due(&self, now: Instant) -> bool {
-        let recent = self.last_key_frame.is_some_and(|at| now - at < KEY_FRAME_INTERVAL);
-        // A request that comes too soon after a key frame stays and is served when the interval is over.
-        !recent && self.shared.key_frame.swap(false, Ordering::Relaxed)
+    fn pass_on_requests(&mut self) {
+        let bits = self.shared.key_frames.swap(0, Ordering::Relaxed);
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            if bits & 1 << (index % 64) != 0 {
+                layer.request_key_frame();
+            }
+        }
     }
 
-    fn update_rates(&mut self, frame: &VideoFrame) {
+    /// Tells each layer its rates. Returns the layers' sizes.
+    fn share_bandwidth(&mut self, frame: &VideoFrame, frame_rate: u32) -> Vec<(u32, u32)> {
+        let (width, height) = self.adaptation.size(frame.width(), frame.height());
+        let sizes: Vec<_> = self.layers.iter().map(|layer| layer.config.size(width, height)).collect();
+        let only = self.layers.len() == 1;
+        let active: Vec<usize> = (0..self.layers.len()).filter(|index| self.layers[*index].config.active).collect();
+        let limits: Vec<_> = active.iter().map(|index| self.layers[*index].limits(sizes[*index], only)).collect();
+        let bandwidth = self.shared.bandwidth_bps.load(Ordering::Relaxed);
+        let bandwidth = self.max_bitrate_bps.map_or(bandwidth, |most| bandwidth.min(most));
+        let shares = allocate(bandwidth, &limits);
+        let mut rates = vec![None; self.layers.len()];
+        active.iter().zip(shares).for_each(|(index, share)| rates[*index] = share);
+        for ((layer, counters), rate) in self.layers.iter_mut().zip(&mut self.counters).zip(rates) {
+            layer.set_rates(rate, frame_rate);
+            counters.active = rate.is_some();
+            counters.target_bitrate_bps = rate.unwrap_or(0);
+        }
+        sizes
+    }
+
+    /// Time since the last picture of the source.
+    fn interval(&mut self, timestamp_us: i64) -> Duration {
+        let last = self.recent.last().copied();
         if self.recent.len() == RATE_WINDOW {
             self.recent.remove(0);
         }
-        self.recent.push(frame.timestamp_us);
-        let frame_rate = match (self.recent.first(), self.recent.last()) {
+        self.recent.push(timestamp_us);
+        let elapsed = last.map_or(0, |last| timestamp_us.saturating_sub(last));
+        Duration::from_micros(u64::try_from(elapsed).unwrap_or(0))
+    }
+
+    fn frame_rate(&self) -> u32 {
+        match (self.recent.first(), self.recent.last()) {
             (Some(first), Some(last)) if self.recent.len() >= 5 && last > first => {
                 let seconds = (last - first) as f64 / 1e6;
                 ((self.recent.len() - 1) as f64 / seconds).round().clamp(1.0, 240.0) as u32
             }
             _ => 30,
-        };
-        let cap = self.max_bitrate_bps.unwrap_or_else(|| deserved_bitrate(frame.width(), frame.height()));
-        let rates = (self.shared.bandwidth_bps.load(Ordering::Relaxed).clamp(30_000, cap.max(30_000)), frame_rate);
-        if rates != self.rates {
-            self.rates = rates;
-            if let Err(error) = self.encoder.set_rates(rates.0, rates.1) {
-                tracing::warn!(%error, "bit rate not changed");
-            }
         }
     }
 }

@@ -65,13 +65,11 @@ fn video_path(codec: VideoCodecType) -> (VideoSource, VideoSender, Arc<VideoRece
     let wire = receiver.clone();
     let mut packets = Packets(0);
     let config = VideoSenderConfig {
-        codec,
         max_bitrate_bps: Some(2_000_000),
         start_bitrate_bps: 2_000_000,
-        threads: 1,
-        high_bit_depth: false,
+        ..VideoSenderConfig::new(codec)
     };
-    let sender = VideoSender::start(source.track(), &registry, config, move |frame| {
+    let sender = VideoSender::start(source.track(), &registry, &config, move |frame| {
         // What was asked for before this picture is answered by it if it is a key frame.
         let asked = wanted.swap(0, Ordering::Relaxed) > 0;
         let answered = frame.key_frame || !asked;
@@ -102,8 +100,8 @@ fn pictures_arrive_in_their_size_and_likeness() {
                 let quality = psnr(&sent, &bgr);
                 assert!(quality > 30.0, "{codec} {width}x{height}: {quality:.1} dB");
             }
-            assert_eq!(sender.stats().frames_encoded, 8);
-            assert_eq!(sender.stats().key_frames_encoded, 1);
+            assert_eq!(sender.stats().layers[0].frames_encoded, 8);
+            assert_eq!(sender.stats().layers[0].key_frames_encoded, 1);
             assert_eq!(receiver.stats().frames_decoded, 8);
             drop(sink);
         }

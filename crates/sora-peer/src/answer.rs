@@ -110,6 +110,7 @@ impl PeerConnection {
                 bandwidth_bps: None,
                 offered_rids: Vec::new(),
                 ssrc: None,
+                sent_rids: Vec::new(),
                 remote: None,
                 stopped: false,
             });
@@ -130,16 +131,28 @@ impl PeerConnection {
         }
     }
 
-    /// Announces that this side sends on a transceiver, under the given stream and track ids.
+    /// Announces that this side sends on a transceiver, under the given stream and track ids: one stream, or the
+    /// simulcast layers given, which have to be among [`TransceiverInfo::wanted_rids`](crate::TransceiverInfo).
     ///
     /// # Errors
-    /// [`PeerError::NoTransceiver`] for an unknown or stopped transceiver.
-    pub fn set_sender(&mut self, id: TransceiverId, stream_id: &str, track_id: &str) -> Result<(), PeerError> {
+    /// [`PeerError::NoTransceiver`] for an unknown or stopped transceiver, [`PeerError::Negotiation`] for layers that
+    /// the peer does not want.
+    pub fn set_sender(
+        &mut self,
+        id: TransceiverId,
+        stream_id: &str,
+        track_id: &str,
+        rids: &[String],
+    ) -> Result<(), PeerError> {
         let transceiver =
             self.transceivers.get_mut(id.0).filter(|t| !t.stopped).ok_or(PeerError::NoTransceiver(id.0))?;
+        let wanted = transceiver.info().wanted_rids;
+        if let Some(rid) = rids.iter().find(|rid| !wanted.iter().any(|layer| layer.rid == **rid)) {
+            return Err(PeerError::Negotiation(format!("the peer is not ready for the simulcast layer {rid:?}")));
+        }
         transceiver.direction = Direction::SendRecv;
         transceiver.msid = Some((stream_id.to_owned(), track_id.to_owned()));
-        self.ensure_send_stream(id.0);
+        self.ensure_send_streams(id.0, rids);
         Ok(())
     }
 
@@ -188,7 +201,7 @@ impl PeerConnection {
             },
             Slot::Media(index) if !self.transceivers[*index].codecs.is_empty() => {
                 let transceiver = &self.transceivers[*index];
-                let sends = transceiver.ssrc.is_some() && offered.direction.receives();
+                let sends = transceiver.is_sender() && offered.direction.receives();
                 let mut answer = MediaDescription {
                     kind: transceiver.kind,
                     mid: transceiver.mid.clone(),
@@ -201,10 +214,23 @@ impl PeerConnection {
                     answer.msid.clone_from(&transceiver.msid);
                     answer.ssrcs = ssrc_lines(transceiver);
                     answer.fid_groups = fid_lines(transceiver);
+                    answer_layers(&mut answer, transceiver, offered);
                 }
                 answer
             }
             _ => rejected(offered.kind, &offered.mid),
         }
     }
+}
+
+/// The layers this side sends, paused where the offer has them paused (RFC 8853 section 5.3.2).
+fn answer_layers(answer: &mut MediaDescription, transceiver: &Transceiver, offered: &MediaDescription) {
+    let sent: Vec<_> =
+        offered.simulcast_layers().into_iter().filter(|layer| transceiver.sent_rids.contains(&layer.rid)).collect();
+    if sent.is_empty() {
+        return;
+    }
+    let names = sent.iter().map(|layer| format!("{}{}", if layer.active { "" } else { "~" }, layer.rid));
+    answer.simulcast = Some(names.collect::<Vec<_>>().join(";"));
+    answer.rids = sent.into_iter().map(|layer| layer.rid).collect();
 }

@@ -262,19 +262,30 @@ impl PeerConnection {
         self.rtp.twcc_sender.estimate()
     }
 
-    /// Makes the SSRCs of a transceiver this side sends on.
-    pub(crate) fn ensure_send_stream(&mut self, index: usize) {
+    /// Makes the SSRCs of a transceiver this side sends on: one, or one per simulcast layer.
+    pub(crate) fn ensure_send_streams(&mut self, index: usize, rids: &[String]) {
         let transceiver = &mut self.transceivers[index];
-        if transceiver.ssrc.is_some() {
+        if transceiver.is_sender() {
             return;
         }
-        let ssrc: u32 = rand::random();
-        let rtx = transceiver.codecs.iter().any(|codec| codec.rtx.is_some()).then(rand::random);
-        transceiver.ssrc = Some((ssrc, rtx));
-        // A first number in the lower half leaves the peer room to unwrap packets that overtake each other.
-        let mut stream = SendStream::new(ssrc, rtx, None, rand::random::<u16>() & 0x7fff);
-        stream.set_keeps_history(transceiver.kind == MediaKind::Video);
-        self.rtp.add_send_stream(index, stream);
+        let has_rtx = transceiver.codecs.iter().any(|codec| codec.rtx.is_some());
+        let keeps_history = transceiver.kind == MediaKind::Video;
+        let mut add = |rid: Option<String>| {
+            let (ssrc, rtx) = (rand::random(), has_rtx.then(rand::random));
+            // A first number in the lower half leaves the peer room to unwrap packets that overtake each other.
+            let mut stream = SendStream::new(ssrc, rtx, rid, rand::random::<u16>() & 0x7fff);
+            stream.set_keeps_history(keeps_history);
+            self.rtp.add_send_stream(index, stream);
+            (ssrc, rtx)
+        };
+        if rids.is_empty() {
+            transceiver.ssrc = Some(add(None));
+        } else {
+            for rid in rids {
+                add(Some(rid.clone()));
+            }
+            transceiver.sent_rids = rids.to_vec();
+        }
     }
 
     pub(crate) fn update_routes(&mut self) {

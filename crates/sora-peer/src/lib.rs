@@ -28,6 +28,6 @@ pub use dtls::Certificate;
 pub use error::{PeerError, SendError};
 pub use rtp::send::OutboundRtp;
 pub use sctp::{ChannelId, DataChannelInit};
-pub use sdp::{Codec, Direction, MediaKind};
+pub use sdp::{Codec, Direction, MediaKind, SimulcastRid};
 pub use sora_rtp::RtpPacket;
-pub use transceiver::{SimulcastRid, TransceiverId, TransceiverInfo, TransceiverInit};
+pub use transceiver::{TransceiverId, TransceiverInfo, TransceiverInit};

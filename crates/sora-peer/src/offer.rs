@@ -23,11 +23,12 @@ impl PeerConnection {
             bandwidth_bps: init.bandwidth_bps,
             offered_rids: init.rids,
             ssrc: None,
+            sent_rids: Vec::new(),
             remote: None,
             stopped: false,
         });
         if init.direction.sends() {
-            self.ensure_send_stream(id);
+            self.ensure_send_streams(id, &[]);
         }
         let free = self.slots.iter().position(|slot| matches!(slot, Slot::Free { reusable: true, .. }));
         match free {

@@ -1,17 +1,8 @@
-use crate::sdp::{Codec, Direction, MediaDescription, MediaKind};
+use crate::sdp::{Codec, Direction, MediaDescription, MediaKind, SimulcastRid};
 
 /// Identifies a transceiver within its connection, for as long as the connection lives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TransceiverId(pub(crate) usize);
-
-/// A simulcast layer an offerer is ready to receive (RFC 8851).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SimulcastRid {
-    /// Its name.
-    pub rid: String,
-    /// False: the sender starts with it paused (`~`, RFC 8853 section 5.2).
-    pub active: bool,
-}
 
 /// What an offerer adds to its next offer.
 #[derive(Debug, Clone)]
@@ -47,6 +38,8 @@ pub struct TransceiverInfo {
     pub remote_receives: bool,
     /// The offered simulcast layers that the peer agreed to send; empty if it sends a single stream.
     pub remote_rids: Vec<String>,
+    /// The simulcast layers the peer is ready to receive, lowest first; empty if it wants a single stream.
+    pub wanted_rids: Vec<SimulcastRid>,
     /// The peer's stream id and track id.
     pub remote_msid: Option<(String, String)>,
     /// Negotiated codecs; the first is the one to send.
@@ -71,6 +64,8 @@ pub(crate) struct Transceiver {
     /// Simulcast layers this side offered to receive.
     pub(crate) offered_rids: Vec<SimulcastRid>,
     pub(crate) ssrc: Option<(u32, Option<u32>)>,
+    /// Simulcast layers this side sends, instead of the one stream of `ssrc`.
+    pub(crate) sent_rids: Vec<String>,
     /// The peer's last description of the m-line.
     pub(crate) remote: Option<MediaDescription>,
     pub(crate) stopped: bool,
@@ -86,11 +81,17 @@ impl Transceiver {
             remote_sends: remote.is_some_and(|media| media.direction.sends()),
             remote_receives: remote.is_some_and(|media| media.direction.receives()),
             remote_rids: self.negotiated_rids(),
+            wanted_rids: remote.map(MediaDescription::simulcast_layers).unwrap_or_default(),
             remote_msid: remote.and_then(|media| media.msid.clone()),
             codecs: self.codecs.clone(),
             bandwidth_bps: remote.and_then(|media| media.bandwidth_bps),
             stopped: self.stopped,
         }
+    }
+
+    /// True if this side has something to send on it.
+    pub(crate) fn is_sender(&self) -> bool {
+        self.ssrc.is_some() || !self.sent_rids.is_empty()
     }
 
     /// The layers both sides agreed on, in the order of the offer. Both attributes have to be in the answer

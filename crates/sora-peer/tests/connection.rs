@@ -178,7 +178,7 @@ fn the_uplink_sends_once_a_sender_is_set_and_key_frames_can_be_asked_for() {
     let offer = pair.server.create_offer().expect("an offer");
     let changes = pair.client.handle_offer(&offer).expect("accepted");
     let id = changes.added[0];
-    pair.client.set_sender(id, "stream", "track").expect("a sender");
+    pair.client.set_sender(id, "stream", "track", &[]).expect("a sender");
     let answer = pair.client.create_answer(pair.now).expect("an answer");
     assert!(answer.contains("a=sendonly\r\na=msid:stream track"));
     pair.server.handle_answer(pair.now, &answer).expect("accepted");
@@ -319,7 +319,7 @@ fn the_layers_are_those_the_answer_agrees_to() {
         let mut pair = Pair::new();
         let (id, offer) = simulcast_uplink(&mut pair);
         let changes = pair.client.handle_offer(&offer).expect("accepted");
-        pair.client.set_sender(changes.added[0], "stream", "track").expect("an uplink");
+        pair.client.set_sender(changes.added[0], "stream", "track", &[]).expect("an uplink");
         let plain = pair.client.create_answer(pair.now).expect("an answer");
         let kept = plain.lines().filter(|line| !line.starts_with("a=rid:") && !line.starts_with("a=simulcast:"));
         let answer = kept.map(|line| format!("{line}\r\n")).collect::<String>() + lines;

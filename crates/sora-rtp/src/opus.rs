@@ -45,7 +45,7 @@ pub fn opus_packet_samples(payload: &[u8]) -> Result<u32, OpusPacketError> {
 /// One Opus packet as an [`EncodedFrame`]. `timestamp` counts 48 kHz samples; `talk_spurt` sets the marker bit.
 #[must_use]
 pub fn packetize_opus(packet: Bytes, timestamp: u32, talk_spurt: bool) -> EncodedFrame {
-    EncodedFrame { timestamp, payloads: vec![packet], key_frame: true, marker: talk_spurt }
+    EncodedFrame { timestamp, payloads: vec![packet], key_frame: true, marker: talk_spurt, rid: None }
 }
 
 #[cfg(test)]

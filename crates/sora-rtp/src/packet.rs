@@ -1,5 +1,6 @@
 //! What travels between the connection and the media pipelines.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -34,6 +35,8 @@ pub struct EncodedFrame {
     pub key_frame: bool,
     /// Marker bit for the last payload (video: true; audio: start of a talk spurt).
     pub marker: bool,
+    /// The simulcast layer it belongs to, if the sender has several.
+    pub rid: Option<Arc<str>>,
 }
 
 /// Which temporal layer a picture belongs to.

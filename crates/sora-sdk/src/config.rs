@@ -3,7 +3,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sora_media::{AudioSource, CodecError, CodecRegistry, VideoCodecType, VideoSource};
+use sora_media::{AudioSource, CodecError, CodecRegistry, DegradationPreference, VideoCodecType, VideoSource};
 use sora_signaling::message::{AudioOptions, Connect, Role, VideoOptions};
 use sora_transport::TlsOptions;
 use sora_transport::proxy::{Proxy, ProxyError};
@@ -33,6 +33,10 @@ pub struct ConnectionConfig {
     pub tls: TlsOptions,
     /// HTTP proxy for signaling and for TURN over TCP and TLS. Media over UDP goes directly.
     pub proxy: ProxyConfig,
+    /// What gives way when there is not enough time or bandwidth for the pictures.
+    pub degradation_preference: DegradationPreference,
+    /// The pictures are text and user interfaces rather than what a camera sees.
+    pub screen_content: bool,
     /// Limit for signaling to move to data channels once the server has said that it will.
     pub data_channel_signaling_timeout: Duration,
 }
@@ -85,6 +89,8 @@ impl ConnectionConfig {
             user_agent: None,
             tls: TlsOptions::default(),
             proxy: ProxyConfig::default(),
+            degradation_preference: DegradationPreference::default(),
+            screen_content: false,
             data_channel_signaling_timeout: Duration::from_secs(180),
         }
     }
@@ -99,14 +105,6 @@ pub enum ConfigError {
     /// The proxy URL cannot be used.
     #[error("proxy_url: {0}")]
     Proxy(#[from] ProxyError),
-    /// This version cannot do it.
-    #[error("{parameter}: {what} are not supported yet")]
-    Unsupported {
-        /// The parameter that asks for it.
-        parameter: &'static str,
-        /// What it asks for.
-        what: &'static str,
-    },
     /// No certificate, no random numbers.
     #[error("no DTLS certificate: {0}")]
     Certificate(String),
@@ -127,15 +125,17 @@ pub enum ConfigError {
 }
 
 impl ConnectionConfig {
+    /// The limit for video in bits per second.
+    pub(crate) fn video_bitrate_bps(&self) -> Option<u64> {
+        let kbps = self.connect.video.as_ref()?.bit_rate.filter(|kbps| *kbps > 0)?;
+        u64::try_from(kbps).ok().map(|kbps| kbps * 1000)
+    }
+
     /// # Errors
     /// What keeps a connection from being made from this.
     pub(crate) fn check(&self, registry: &CodecRegistry) -> Result<(), ConfigError> {
-        let unsupported = |parameter, what| Err(ConfigError::Unsupported { parameter, what });
         if self.signaling_urls.is_empty() {
             return Err(ConfigError::NoUrls);
-        }
-        if self.connect.simulcast == Some(true) {
-            return unsupported("simulcast", "simulcast layers");
         }
         let wanted = self.connect.video.as_ref().and_then(|video| video.codec_type.as_deref());
         if let Some(codec) = wanted.and_then(|name| VideoCodecType::from_str(name).ok())

@@ -104,24 +104,11 @@ impl Connection {
         self.dispatcher.start(callback)?;
         let config = &self.config;
         let handle = spawn(&runtime, options, |frames, key_frames| {
-            MediaSession::new(
-                self.dispatcher.clone(),
-                self.registry.clone(),
-                config.audio_source.clone(),
-                config.video_source.clone(),
-                self.video_bitrate(),
-                start_bitrate_bps,
-                frames,
-                key_frames,
-            )
+            let (dispatcher, registry) = (self.dispatcher.clone(), self.registry.clone());
+            MediaSession::new(config, dispatcher, registry, start_bitrate_bps, frames, key_frames)
         });
         *state = State::Running { handle: Some(handle) };
         Ok(())
-    }
-
-    fn video_bitrate(&self) -> Option<u64> {
-        let kbps = self.config.connect.video.as_ref()?.bit_rate.filter(|kbps| *kbps > 0)?;
-        u64::try_from(kbps).ok().map(|kbps| kbps * 1000)
     }
 
     fn options(&self) -> Result<ClientOptions, ConfigError> {
@@ -142,7 +129,7 @@ impl Connection {
             },
             session,
             certificate: certificate()?,
-            start_bitrate_bps: self.video_bitrate().map_or(START_BITRATE, |limit| limit.max(300_000)),
+            start_bitrate_bps: config.video_bitrate_bps().map_or(START_BITRATE, |limit| limit.max(300_000)),
             max_bitrate_bps: MAX_BITRATE,
             supports: codecs::filter(self.registry.clone()),
         })

@@ -9,6 +9,7 @@ mod environment;
 mod parameters;
 mod runtime;
 mod session;
+mod simulcast;
 
 pub use codecs::{CodecOptions, Codecs};
 pub use config::{ConfigError, ConnectionConfig, ProxyConfig};
@@ -17,8 +18,8 @@ pub use dispatcher::ConnectionEvent;
 pub use parameters::{PARAMETERS, Parameter, ParameterError, ParameterKind, ParameterValue};
 pub use sora_media::{
     AudioFrame, AudioSink, AudioSource, AudioStreamSink, Capability, CaptureError, CodecPreference, CodecRegistry,
-    FormatError, Implementation, OpenH264Error, PreferenceError, ReadOutcome, SinkError, Track, TrackKind, TrackState,
-    VideoCodecPreference, VideoCodecType, VideoFrame, VideoSink, VideoSource,
+    DegradationPreference, FormatError, Implementation, OpenH264Error, PreferenceError, ReadOutcome, SinkError, Track,
+    TrackKind, TrackState, VideoCodecPreference, VideoCodecType, VideoFrame, VideoSink, VideoSource,
 };
 pub use sora_signaling::message::{
     AudioOptions, Connect, DataChannelDirection, DataChannelOptions, Role, VideoOptions, is_valid_label,

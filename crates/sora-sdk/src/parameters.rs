@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use sora_media::{AudioSource, VideoSource};
+use sora_media::{AudioSource, DegradationPreference, VideoSource};
 use sora_signaling::message::{DataChannelOptions, Role};
 use sora_transport::Pem;
 
@@ -71,6 +71,8 @@ kinds! {
     VideoSource(Arc<VideoSource>);
     /// PEM, as text or in a file.
     Pem(Pem);
+    /// What gives way when there is not enough time or bandwidth.
+    Degradation(DegradationPreference);
 }
 
 /// Why [`ConnectionConfig::set`] did nothing.
@@ -251,6 +253,8 @@ parameters! {
     proxy_password: Text, |config, value| config.proxy.password = value;
     /// User-Agent told to the proxy.
     proxy_agent: Text, |config, value| config.proxy.agent = value;
+    /// What gives way when there is not enough time or bandwidth for the pictures: their size, their number, or both.
+    degradation_preference: Degradation, |config, value| config.degradation_preference = value;
     /// User-Agent of the WebSocket upgrade.
     user_agent: Text, |config, value| config.user_agent = Some(value);
 }
@@ -300,6 +304,7 @@ mod tests {
             let value = match parameter.kind {
                 ParameterKind::Seconds => ParameterValue::Seconds(Duration::from_secs(1)),
                 ParameterKind::Pem => ParameterValue::Pem(Pem::Text(b"x"[..].into())),
+                ParameterKind::Degradation => ParameterValue::Degradation(DegradationPreference::Balanced),
                 kind => match example(kind) {
                     Some((value, _)) => value,
                     None => continue,

@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sora_media::{
-    AudioReceiver, AudioSender, AudioSource, CodecRegistry, OpusParameters, Track, TrackKind, VideoCodecType,
-    VideoReceiver, VideoSender, VideoSenderConfig, VideoSource,
+    AudioReceiver, AudioSender, AudioSource, CodecRegistry, DegradationPreference, OpusParameters, Track, TrackKind,
+    VideoCodecType, VideoReceiver, VideoSender, VideoSenderConfig, VideoSource,
 };
 use sora_peer::{MediaKind, RtpPacket, TransceiverId, TransceiverInfo};
 use sora_signaling::Event;
-use sora_signaling::message::Offer;
+use sora_signaling::message::{Encoding, Offer};
 use sora_transport::client::{ClientHandler, FrameSender, KeyFrameRequester, SenderBinding};
 
 use crate::codecs::high_bit_depth;
+use crate::config::ConnectionConfig;
 use crate::dispatcher::{ConnectionEvent, Dispatcher};
+use crate::simulcast;
 
 /// What video must leave to sound, in bits per second.
 const AUDIO_SHARE: u64 = 64_000;
@@ -45,19 +47,19 @@ pub(crate) struct MediaSession {
     pub(crate) start_bitrate_bps: u64,
     pub(crate) frames: FrameSender,
     pub(crate) key_frames: KeyFrameRequester,
+    pub(crate) degradation_preference: DegradationPreference,
+    pub(crate) screen_content: bool,
+    encodings: Vec<Encoding>,
     bound: Vec<(TransceiverId, TrackKind)>,
     senders: HashMap<TransceiverId, (String, Sender)>,
     received: HashMap<TransceiverId, Received>,
 }
 
 impl MediaSession {
-    #[expect(clippy::too_many_arguments, reason = "made in one place, each argument is one field")]
     pub(crate) fn new(
+        config: &ConnectionConfig,
         dispatcher: Dispatcher,
         registry: Arc<CodecRegistry>,
-        audio_source: Option<Arc<AudioSource>>,
-        video_source: Option<Arc<VideoSource>>,
-        video_bitrate_bps: Option<u64>,
         start_bitrate_bps: u64,
         frames: FrameSender,
         key_frames: KeyFrameRequester,
@@ -65,12 +67,15 @@ impl MediaSession {
         Self {
             dispatcher,
             registry,
-            audio_source,
-            video_source,
-            video_bitrate_bps,
+            audio_source: config.audio_source.clone(),
+            video_source: config.video_source.clone(),
+            video_bitrate_bps: config.video_bitrate_bps(),
             start_bitrate_bps,
             frames,
             key_frames,
+            degradation_preference: config.degradation_preference,
+            screen_content: config.screen_content,
+            encodings: Vec::new(),
             bound: Vec::new(),
             senders: HashMap::new(),
             received: HashMap::new(),
@@ -104,8 +109,11 @@ impl MediaSession {
                     max_bitrate_bps: limits.into_iter().flatten().min(),
                     start_bitrate_bps: self.start_bitrate_bps,
                     threads: std::thread::available_parallelism().map_or(1, |n| (n.get() as u32).min(2)),
+                    screen_content: self.screen_content,
+                    layers: simulcast::layers(&info.wanted_rids, &self.encodings),
+                    degradation_preference: self.degradation_preference,
                 };
-                VideoSender::start(source.track(), &self.registry, config, move |frame| {
+                VideoSender::start(source.track(), &self.registry, &config, move |frame| {
                     frames.send(id, payload_type, frame)
                 })
                 .map(Sender::Video)
@@ -159,6 +167,7 @@ impl ClientHandler for MediaSession {
 
     fn bind_senders(&mut self, offer: &Offer, transceivers: &[TransceiverInfo]) -> Vec<SenderBinding> {
         let mid = offer.mid.clone().unwrap_or_default();
+        self.encodings = offer.encodings.clone().unwrap_or_default();
         let stream_id = sora_media::random_name();
         let mut bindings = Vec::new();
         let sources = [
@@ -179,6 +188,7 @@ impl ClientHandler for MediaSession {
                 transceiver: info.id,
                 stream_id: stream_id.clone(),
                 track_id: track.id().to_owned(),
+                rids: info.wanted_rids.iter().map(|layer| layer.rid.clone()).collect(),
             });
         }
         bindings
@@ -224,9 +234,9 @@ impl ClientHandler for MediaSession {
         }
     }
 
-    fn key_frame_requested(&mut self, transceiver: TransceiverId) {
+    fn key_frame_requested(&mut self, transceiver: TransceiverId, rid: Option<&str>) {
         if let Some((_, Sender::Video(sender))) = self.senders.get(&transceiver) {
-            sender.request_key_frame();
+            sender.request_key_frame(rid);
         }
     }
 
@@ -244,8 +254,9 @@ impl ClientHandler for MediaSession {
             let mid = stat["mid"].as_str().unwrap_or_default().to_owned();
             match stat["type"].as_str() {
                 Some("outbound-rtp") => {
+                    let rid = stat["rid"].as_str().map(str::to_owned);
                     if let Some((_, sender)) = self.senders.values().find(|(of, _)| *of == mid) {
-                        extend(stat, &sender_stats(sender));
+                        extend(stat, &sender_stats(sender, rid.as_deref()));
                     }
                 }
                 Some("inbound-rtp") => {
@@ -279,17 +290,20 @@ fn extend(stat: &mut Value, more: &Value) {
     }
 }
 
-fn sender_stats(sender: &Sender) -> Value {
+fn sender_stats(sender: &Sender, rid: Option<&str>) -> Value {
     match sender {
         Sender::Audio(sender) => json!({ "totalSamplesSent": sender.stats().samples }),
         Sender::Video(sender) => {
             let stats = sender.stats();
+            let of_rid = stats.layers.iter().find(|layer| layer.rid.as_deref() == rid);
+            let Some(layer) = of_rid else { return json!({ "encoderImplementation": stats.encoder }) };
             json!({
-                "framesEncoded": stats.frames_encoded, "keyFramesEncoded": stats.key_frames_encoded,
-                "framesSent": stats.frames_encoded, "framesDropped": stats.frames_dropped,
-                "totalEncodeTime": stats.total_encode_time, "frameWidth": stats.width, "frameHeight": stats.height,
-                "framesPerSecond": stats.frames_per_second, "targetBitrate": stats.target_bitrate_bps,
-                "encoderImplementation": stats.encoder, "qualityLimitationReason": "none",
+                "active": layer.active, "scalabilityMode": layer.scalability.to_string(),
+                "framesEncoded": layer.frames_encoded, "keyFramesEncoded": layer.key_frames_encoded,
+                "framesSent": layer.frames_encoded, "framesDropped": stats.frames_dropped,
+                "totalEncodeTime": layer.total_encode_time, "frameWidth": layer.width, "frameHeight": layer.height,
+                "framesPerSecond": stats.frames_per_second, "targetBitrate": layer.target_bitrate_bps,
+                "encoderImplementation": stats.encoder, "qualityLimitationReason": stats.limitation.as_str(),
             })
         }
     }

@@ -12,6 +12,7 @@ from ._codecs import (
     get_video_codec_capability,
 )
 from ._enums import (
+    SoraDegradationPreference,
     SoraLoggingSeverity,
     SoraSignalingDirection,
     SoraSignalingErrorCode,
@@ -65,6 +66,7 @@ __all__ = [
     "SoraAudioStreamSink",
     "SoraAudioStreamSinkImpl",
     "SoraConnection",
+    "SoraDegradationPreference",
     "SoraLoggingSeverity",
     "SoraMediaTrack",
     "SoraSignalingDirection",

@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 __all__ = [
+    "SoraDegradationPreference",
     "SoraLoggingSeverity",
     "SoraSignalingDirection",
     "SoraSignalingErrorCode",
@@ -66,6 +67,15 @@ class SoraSignalingDirection(_Named):
 
     SENT = 0
     RECEIVED = 1
+
+
+class SoraDegradationPreference(_Named):
+    """What gives way when there is not enough time or bandwidth for the pictures that are sent."""
+
+    DISABLED = 0
+    BALANCED = 3
+    MAINTAIN_FRAMERATE = 1
+    MAINTAIN_RESOLUTION = 2
 
 
 class SoraVideoCodecType(_Named):

@@ -295,7 +295,7 @@ impl Task {
             let mid = offer["mid"][name].as_str();
             let uplink = peer.transceivers().find(|info| Some(info.mid.as_str()) == mid);
             if let Some(uplink) = uplink {
-                peer.set_sender(uplink.id, "stream", name).expect("an uplink");
+                peer.set_sender(uplink.id, "stream", name, &[]).expect("an uplink");
                 self.uplinks.insert(kind, uplink.id);
             }
         }

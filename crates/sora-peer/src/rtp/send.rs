@@ -1,6 +1,7 @@
 //! Outgoing streams: numbering, history for retransmission, counters.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -25,7 +26,7 @@ pub struct OutboundRtp {
     /// Sequence number; `None` numbers on from the last packet. A forwarder gives its own so that gaps stay gaps.
     pub sequence_number: Option<u16>,
     /// The simulcast layer this packet belongs to, if the transceiver sends several.
-    pub rid: Option<String>,
+    pub rid: Option<Arc<str>>,
 }
 
 struct Sent {

@@ -116,11 +116,9 @@ impl RtpSession {
         if self.srtp.is_none() {
             return false;
         }
-        let Some(index) = self
-            .send_streams
-            .iter()
-            .position(|(of, stream)| *of == transceiver && (packet.rid.is_none() || stream.rid == packet.rid))
-        else {
+        let Some(index) = self.send_streams.iter().position(|(of, stream)| {
+            *of == transceiver && (packet.rid.is_none() || stream.rid.as_deref() == packet.rid.as_deref())
+        }) else {
             return false;
         };
         let header = self.send_streams[index].1.header(packet);

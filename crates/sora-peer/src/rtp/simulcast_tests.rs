@@ -69,7 +69,7 @@ impl Pair {
             marker: true,
             payload: Bytes::from_static(payload),
             sequence_number: None,
-            rid: Some(rid.to_owned()),
+            rid: Some(rid.into()),
         };
         assert!(self.sender.send(self.now, 0, &packet));
         self.sender.poll_transmit().expect("a datagram")

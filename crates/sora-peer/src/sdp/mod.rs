@@ -146,7 +146,30 @@ pub struct MediaDescription {
     pub max_message_size: Option<u64>,
 }
 
+/// A simulcast layer that a receiver is ready for (RFC 8851).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimulcastRid {
+    /// Its name.
+    pub rid: String,
+    /// False: the sender starts with it paused (`~`, RFC 8853 section 5.2).
+    pub active: bool,
+}
+
 impl MediaDescription {
+    /// The layers of `a=simulcast` that have an `a=rid` line, in its order. Of alternatives the first counts.
+    #[must_use]
+    pub fn simulcast_layers(&self) -> Vec<SimulcastRid> {
+        let list = self.simulcast.as_deref().unwrap_or_default();
+        let first = list.split(';').filter_map(|alternatives| alternatives.split(',').next());
+        first
+            .map(|name| {
+                let rid = name.strip_prefix('~').unwrap_or(name);
+                SimulcastRid { rid: rid.to_owned(), active: rid.len() == name.len() }
+            })
+            .filter(|layer| self.rids.contains(&layer.rid))
+            .collect()
+    }
+
     /// The wire id of a header extension, if mapped.
     #[must_use]
     pub fn extension_id(&self, uri: &str) -> Option<u8> {

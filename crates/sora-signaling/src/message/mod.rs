@@ -13,7 +13,7 @@ pub use client::ClientMessage;
 pub use connect::{AudioOptions, Connect, Role, VideoOptions};
 pub use data_channel::{DataChannelDirection, DataChannelOptions, is_valid_label};
 pub use notify::{ConnectionCreated, ConnectionDestroyed, NotifyHead, Participant};
-pub use offer::{Encoding, IceServer, Offer, OfferConfig, OfferDataChannel, OfferMid};
+pub use offer::{Encoding, EncodingSize, IceServer, Offer, OfferConfig, OfferDataChannel, OfferMid};
 pub use server::ServerMessage;
 pub use validation::InvalidConnect;
 

@@ -160,9 +160,25 @@ pub struct Encoding {
     /// Divisor for width and height.
     #[serde(default, deserialize_with = "lenient::optional", skip_serializing_if = "Option::is_none")]
     pub scale_resolution_down_by: Option<f64>,
+    /// Largest width and height.
+    #[serde(default, deserialize_with = "lenient::optional", skip_serializing_if = "Option::is_none")]
+    pub scale_resolution_down_to: Option<EncodingSize>,
+    /// Larger audio packets when bandwidth is short; for browsers.
+    #[serde(default, deserialize_with = "lenient::optional", skip_serializing_if = "Option::is_none")]
+    pub adaptive_ptime: Option<bool>,
     /// Such as `L1T3`.
     #[serde(default, deserialize_with = "lenient::optional", skip_serializing_if = "Option::is_none")]
     pub scalability_mode: Option<String>,
+}
+
+/// A size that a layer does not exceed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EncodingSize {
+    /// Pixels in a row.
+    pub max_width: f64,
+    /// Rows.
+    pub max_height: f64,
 }
 
 /// A data channel the server will open.

@@ -47,6 +47,8 @@ pub struct SenderBinding {
     pub stream_id: String,
     /// Track id to announce.
     pub track_id: String,
+    /// Simulcast layers, lowest first; empty for a single stream.
+    pub rids: Vec<String>,
 }
 
 /// What the task tells its owner. All calls come from the task, one at a time, and must not block.
@@ -63,8 +65,8 @@ pub trait ClientHandler: Send {
     fn connected(&mut self, transceivers: &[TransceiverInfo]);
     /// A media packet.
     fn rtp(&mut self, transceiver: TransceiverId, packet: RtpPacket);
-    /// The peer wants a key frame.
-    fn key_frame_requested(&mut self, transceiver: TransceiverId);
+    /// The peer wants a key frame, of one simulcast layer if it names it.
+    fn key_frame_requested(&mut self, transceiver: TransceiverId, rid: Option<&str>);
     /// The bandwidth estimate changed, in bit/s.
     fn target_bitrate(&mut self, bits_per_second: u64);
     /// Adds what the media side knows to the statistics.

@@ -278,7 +278,8 @@ impl Task {
         let Some(driver) = &mut self.driver else { return };
         if let Some(offer) = first {
             for binding in self.handler.bind_senders(offer, &transceivers) {
-                let bound = driver.peer().set_sender(binding.transceiver, &binding.stream_id, &binding.track_id);
+                let super::SenderBinding { transceiver, stream_id, track_id, rids } = &binding;
+                let bound = driver.peer().set_sender(*transceiver, stream_id, track_id, rids);
                 if let Err(error) = bound {
                     tracing::warn!(%error, "track cannot be sent");
                 }
@@ -310,7 +311,9 @@ impl Task {
             match event {
                 PeerEvent::State(state) => self.peer_state(now, state),
                 PeerEvent::Rtp { transceiver, packet, .. } => self.handler.rtp(transceiver, packet),
-                PeerEvent::KeyFrameRequested { transceiver, .. } => self.handler.key_frame_requested(transceiver),
+                PeerEvent::KeyFrameRequested { transceiver, rid } => {
+                    self.handler.key_frame_requested(transceiver, rid.as_deref());
+                }
                 PeerEvent::TargetBitrate(bitrate) => self.handler.target_bitrate(bitrate),
                 PeerEvent::SenderReport { .. } => {}
                 PeerEvent::DataChannelOpen { id, label } => {
@@ -359,7 +362,7 @@ impl Task {
                 marker: frame.marker && index == last,
                 payload: payload.clone(),
                 sequence_number: None,
-                rid: None,
+                rid: frame.rid.clone(),
             };
             driver.peer().send_rtp(now, *transceiver, &packet);
         }

@@ -260,6 +260,12 @@ async fn without_data_channel_signaling_no_calls_are_offered() {
     assert_eq!((offer.get("rpc_methods"), offer.get("data_channels")), (None, None));
 }
 
+/// Asks for another layer and waits until the receiver's task has heard of it: it answers in order.
+async fn request_rid(server: &Server, body: Value) {
+    assert_eq!(api(server, REQUEST_RID, body.clone()).await, (200, json!({})));
+    assert_eq!(api(server, "Sora_20170529.GetStatsConnection", body).await.0, 200);
+}
+
 #[tokio::test]
 async fn the_api_changes_the_layer_of_one_sender_or_of_all() {
     let server = server().await;
@@ -273,19 +279,21 @@ async fn the_api_changes_the_layer_of_one_sender_or_of_all() {
     let body = json!({
         "channel_id": "sora", "connection_id": id, "rid": "r1", "sender_connection_id": second.connection_id().await,
     });
-    assert_eq!(api(&server, REQUEST_RID, body).await, (200, json!({})));
+    request_rid(&server, body).await;
     begin(&second, "r1", b'c').await;
     marks_until(&receiver, b'c').await;
-    send(&first, "r1", KEY_FRAME, b'x');
+    // What was silent for long would be replaced.
     send(&first, "r0", DELTA_FRAME, b'd');
-    assert_eq!(marks_until(&receiver, b'd').await, "abcd", "the first sender's layer did not change");
+    send(&first, "r1", KEY_FRAME, b'x');
+    send(&first, "r0", DELTA_FRAME, b'e');
+    assert_eq!(marks_until(&receiver, b'e').await, "abcde", "the first sender's layer did not change");
     let body = json!({ "channel_id": "sora", "connection_id": id, "rid": "r2" });
-    assert_eq!(api(&server, REQUEST_RID, body).await, (200, json!({})));
-    for (client, mark) in [(&first, b'e'), (&second, b'f')] {
+    request_rid(&server, body).await;
+    for (client, mark) in [(&first, b'f'), (&second, b'g')] {
         begin(client, "r2", mark).await;
         marks_until(&receiver, mark).await;
     }
-    assert_eq!(marks_until(&receiver, b'f').await, "abcdef");
+    assert_eq!(marks_until(&receiver, b'g').await, "abcdefg");
 }
 
 #[tokio::test]
@@ -331,13 +339,15 @@ async fn spotlight_chooses_among_the_layers() {
     marks_until(&receiver, b'a').await;
     begin(&second, "r0", b'b').await;
     marks_until(&receiver, b'b').await;
-    for (client, unwanted) in [(&first, "r0"), (&second, "r2")] {
+    for (client, wanted, unwanted) in [(&first, "r2", "r0"), (&second, "r0", "r2")] {
+        // What was silent for long would be replaced.
+        send(client, wanted, DELTA_FRAME, b'c');
         send(client, unwanted, KEY_FRAME, b'x');
     }
-    send(&first, "r2", DELTA_FRAME, b'c');
-    send(&second, "r0", DELTA_FRAME, b'd');
-    marks_until(&receiver, b'c').await;
-    assert!(!marks_until(&receiver, b'd').await.contains('x'));
+    send(&first, "r2", DELTA_FRAME, b'd');
+    send(&second, "r0", DELTA_FRAME, b'e');
+    marks_until(&receiver, b'd').await;
+    assert!(!marks_until(&receiver, b'e').await.contains('x'));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use sora_peer::{Codec, MediaKind, RtpPacket, TransceiverId};
 use sora_rtp::{Vp8Descriptor, Vp9Descriptor};
 
 use super::downlink::{Downlink, Taken};
-use crate::channel::{MediaPacket, Publication};
+use crate::channel::{MediaPacket, Publication, SenderReport};
 use crate::simulcast::Rid::{self, R0, R1, R2};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -272,4 +272,46 @@ fn a_single_stream_is_forwarded_whatever_layer_is_asked_for() {
     assert_eq!(asked, [Some(None), None, Some(None)]);
     assert!(take(key, false, 4, SECOND).packet.is_some());
     assert!(take(delta, false, 5, SECOND).packet.is_some());
+}
+
+#[test]
+fn whatever_a_sender_sends_is_taken_and_goes_out_with_its_length() {
+    let mut state = 1_u64;
+    let mut random = |below: u64| {
+        // Knuth's generator; the low bits are of no use.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for (codec, ..) in PAYLOADS {
+        let mut downlink = Downlink::new(TransceiverId::default(), &publication(codec, true));
+        downlink.answered = true;
+        let (start, mut forwarded) = (Instant::now(), 0);
+        for _ in 0..20_000 {
+            let payload: Bytes = (0..random(12)).map(|_| random(256) as u8).collect();
+            let packet = RtpPacket {
+                payload_type: 120,
+                sequence: random(1 << 20) << (random(2) * 43),
+                timestamp: random(1 << 31) as u32 * 2,
+                marker: random(2) == 0,
+                payload: payload.clone(),
+                arrival: start + Duration::from_millis(random(10_000)),
+                retransmitted: random(2) == 0,
+            };
+            let report = SenderReport { ntp_time: random(1 << 31) << random(33), rtp_time: random(1 << 31) as u32 * 2 };
+            let media = MediaPacket {
+                source: "sender".into(),
+                kind: MediaKind::Video,
+                rid: [None, Some(R0), Some(R1), Some(R2)][random(4) as usize],
+                ssrc: random(20) as u32 / 19,
+                report: (random(2) == 0).then_some(report),
+                packet,
+            };
+            let request = [None, Some(R0), Some(R1), Some(R2)][(random(400) / 100) as usize];
+            if let Some(packet) = downlink.take(&media, request, false).packet {
+                assert_eq!(packet.payload.len(), payload.len());
+                forwarded += 1;
+            }
+        }
+        assert!(forwarded > 0, "{codec}");
+    }
 }

@@ -12,6 +12,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::simulcast::{Request, Rid};
+
 /// Media packets that may wait for a receiver; about a second of a large video.
 pub(crate) const MEDIA_QUEUE: usize = 2048;
 /// Notifications and messages that may wait.
@@ -27,12 +29,22 @@ pub(crate) enum Control {
     /// Deliver an application message.
     Message { label: Arc<str>, sender: Arc<str>, data: bytes::Bytes },
     /// Somebody needs a key frame of what this member sends. Receivers that ask at the same moment are served by one;
-    /// a caller of the API gets its own.
-    KeyFrame { merge: bool },
+    /// a caller of the API gets its own. Without a rid it is one of every layer.
+    KeyFrame { rid: Option<Rid>, merge: bool },
+    /// This member is to get another layer, of one sender or of all.
+    SimulcastRid { sender: Option<Arc<str>>, request: Request },
     /// Tell what is known of the connection.
     Statistics { reply: oneshot::Sender<Value> },
     /// End the session.
     Disconnect { reason: &'static str },
+}
+
+/// What ties a source's RTP time to its wall clock (RFC 3550 section 6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SenderReport {
+    /// 32.32 fixed point.
+    pub(crate) ntp_time: u64,
+    pub(crate) rtp_time: u32,
 }
 
 /// One packet on its way to a receiver.
@@ -41,6 +53,11 @@ pub(crate) struct MediaPacket {
     /// The sender's connection id.
     pub(crate) source: Arc<str>,
     pub(crate) kind: MediaKind,
+    /// The layer it belongs to, of a simulcast sender.
+    pub(crate) rid: Option<Rid>,
+    pub(crate) ssrc: u32,
+    /// The last one of its source.
+    pub(crate) report: Option<SenderReport>,
     pub(crate) packet: RtpPacket,
 }
 
@@ -50,6 +67,8 @@ pub(crate) struct Publication {
     pub(crate) kind: MediaKind,
     pub(crate) codec: Codec,
     pub(crate) track_id: String,
+    /// It comes in several layers.
+    pub(crate) simulcast: bool,
 }
 
 /// A member as the others see it. Never changed; a change makes a new one.
@@ -77,6 +96,10 @@ impl Member {
     /// Members of one bundle neither see nor hear each other.
     pub(crate) fn reaches(&self, other: &Self) -> bool {
         self.connection_id != other.connection_id && self.bundle_id != other.bundle_id
+    }
+
+    pub(crate) fn sends_simulcast(&self) -> bool {
+        self.publications.iter().any(|publication| publication.simulcast)
     }
 
     fn participant(&self) -> Participant {

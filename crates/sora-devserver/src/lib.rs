@@ -13,6 +13,7 @@ mod http;
 mod ice;
 mod participant;
 mod secret;
+mod simulcast;
 mod tls;
 
 use std::io;

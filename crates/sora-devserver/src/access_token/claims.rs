@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use sora_signaling::message::{AudioOptions, Connect, VideoOptions};
 
 use super::Refused;
+use crate::simulcast::Encodings;
 
 /// A year; longer limits are mistakes.
 const LONGEST_LIFETIME: u64 = 365 * 86_400;
@@ -19,6 +20,8 @@ pub(super) struct Claims {
     video_codec_type: Option<String>,
     video_bit_rate: Option<i64>,
     simulcast: Option<bool>,
+    simulcast_request_rid: Option<String>,
+    pub(super) simulcast_encodings: Option<Encodings>,
     pub(super) connection_lifetime: Option<Duration>,
 }
 
@@ -29,6 +32,16 @@ fn claim<'a, T>(
     read: impl FnOnce(&'a Value) -> Option<T>,
 ) -> Result<Option<T>, Refused> {
     claims.get(name).map(|value| read(value).ok_or(Refused::Invalid)).transpose()
+}
+
+fn encodings(value: &Value) -> Option<Encodings> {
+    match Encodings::parse(value) {
+        Ok(encodings) => Some(encodings),
+        Err(error) => {
+            tracing::info!(%error, "simulcast_encodings refused");
+            None
+        }
+    }
 }
 
 impl Claims {
@@ -46,6 +59,8 @@ impl Claims {
             video_codec_type: claim(claims, "video_codec_type", Value::as_str)?.map(str::to_owned),
             video_bit_rate: claim(claims, "video_bit_rate", Value::as_i64)?,
             simulcast: claim(claims, "simulcast", Value::as_bool)?,
+            simulcast_request_rid: claim(claims, "simulcast_request_rid", Value::as_str)?.map(str::to_owned),
+            simulcast_encodings: claim(claims, "simulcast_encodings", encodings)?,
             connection_lifetime: lifetime.map(Duration::from_secs),
         })
     }
@@ -79,5 +94,8 @@ impl Claims {
             video.bit_rate = self.video_bit_rate.or(video.bit_rate);
         }
         connect.simulcast = self.simulcast.or(connect.simulcast);
+        if self.simulcast_request_rid.is_some() {
+            connect.simulcast_request_rid.clone_from(&self.simulcast_request_rid);
+        }
     }
 }

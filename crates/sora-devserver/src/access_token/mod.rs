@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use sora_signaling::message::Connect;
 
 use crate::Secret;
+use crate::simulcast::Encodings;
 use claims::Claims;
 
 /// Tokens with all of Sora's claims stay far below this.
@@ -45,15 +46,23 @@ impl Refused {
     }
 }
 
-/// Checks the token of a `connect` and lets its claims overrule what the client asked for. Returns how long the
-/// connection may last, if the token limits it. `now` is in seconds since the Unix epoch.
-pub(crate) fn authorize(secret: &Secret, connect: &mut Connect, now: f64) -> Result<Option<Duration>, Refused> {
+/// What a token grants beyond what it changes in `connect`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Grant {
+    /// How long the connection may last, if the token limits it.
+    pub(crate) lifetime: Option<Duration>,
+    /// How to encode the layers of simulcast, if the token says so.
+    pub(crate) encodings: Option<Encodings>,
+}
+
+/// Checks the token of a `connect` and lets its claims overrule what the client asked for. `now` is in seconds since the Unix epoch.
+pub(crate) fn authorize(secret: &Secret, connect: &mut Connect, now: f64) -> Result<Grant, Refused> {
     let token = connect.metadata.as_ref().and_then(|metadata| metadata.get("access_token"));
     let token = token.ok_or(Refused::Missing)?.as_str().ok_or(Refused::Invalid)?;
     let claims = Claims::parse(&verified(secret, token)?)?;
     claims.check(&connect.channel_id, now)?;
     claims.apply(connect);
-    Ok(claims.connection_lifetime)
+    Ok(Grant { lifetime: claims.connection_lifetime, encodings: claims.simulcast_encodings })
 }
 
 /// The claims of a token whose signature is good (RFC 7515 section 5.2).

@@ -1,6 +1,8 @@
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
+use crate::participant::RequestError;
+
 /// Why the API did not do what it was asked. Sora answers with a word in `error_type`; the text in `reason` is ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -25,6 +27,10 @@ pub(crate) enum ApiError {
     ConnectionNotFound,
     #[error("this connection sends no video")]
     VideoNotSent,
+    #[error("this connection receives no video")]
+    VideoNotReceived,
+    #[error("in a spotlight channel the focus decides which layer is received")]
+    SpotlightChannel,
     /// Its queue is full or its task does not answer.
     #[error("the connection does not keep up; try again")]
     ConnectionBusy,
@@ -42,7 +48,9 @@ impl ApiError {
             | Self::UnsupportedTarget
             | Self::InvalidJson
             | Self::InvalidParameter { .. }
-            | Self::VideoNotSent => StatusCode::BAD_REQUEST,
+            | Self::VideoNotSent
+            | Self::VideoNotReceived
+            | Self::SpotlightChannel => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -58,11 +66,22 @@ impl ApiError {
             Self::ChannelNotFound => "CHANNEL-NOT-FOUND",
             Self::ConnectionNotFound => "CONNECTION-NOT-FOUND",
             Self::VideoNotSent => "VIDEO-NOT-SENT",
+            Self::VideoNotReceived => "VIDEO-NOT-RECEIVED",
+            Self::SpotlightChannel => "SPOTLIGHT-CHANNEL",
             Self::ConnectionBusy => "CONNECTION-BUSY",
         }
     }
 
     pub(crate) fn to_json(&self) -> Value {
         json!({ "error_type": self.error_type(), "reason": self.to_string() })
+    }
+}
+
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::UnknownSender => Self::ConnectionNotFound,
+            RequestError::Spotlight => Self::SpotlightChannel,
+        }
     }
 }

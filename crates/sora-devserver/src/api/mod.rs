@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::Shared;
 use crate::channel::{Control, Member, Roster};
+use crate::participant::check_request;
 pub(crate) use error::ApiError;
 use request::Request;
 
@@ -58,6 +59,7 @@ pub(crate) async fn call(shared: &Shared, target: Option<&str>, body: &[u8]) -> 
         "GetStatsAllConnections" => Ok(statistics::all_connections(shared).await),
         "GetStatsReport" => Ok(shared.counters.report()),
         "RequestKeyFrame" => request_key_frame(shared, &request),
+        "RequestSimulcastRid" => request_simulcast_rid(shared, &request),
         _ => Err(ApiError::UnsupportedTarget),
     }
 }
@@ -147,6 +149,19 @@ fn request_key_frame(shared: &Shared, request: &Request) -> Result<Value, ApiErr
     if !member.publications.iter().any(|publication| publication.kind == sora_peer::MediaKind::Video) {
         return Err(ApiError::VideoNotSent);
     }
-    tell(&member, Control::KeyFrame { merge: false })?;
+    tell(&member, Control::KeyFrame { rid: None, merge: false })?;
+    Ok(json!({}))
+}
+
+/// `connection_id` is the receiver's.
+fn request_simulcast_rid(shared: &Shared, request: &Request) -> Result<Value, ApiError> {
+    let rid = request.rid()?;
+    let sender = request.optional_id("sender_connection_id")?;
+    let receiver = connection(shared, request)?;
+    if !receiver.role.receives() || !receiver.video {
+        return Err(ApiError::VideoNotReceived);
+    }
+    let sender = check_request(&channel(shared, request)?, &receiver, sender)?;
+    tell(&receiver, Control::SimulcastRid { sender, request: rid })?;
     Ok(json!({}))
 }

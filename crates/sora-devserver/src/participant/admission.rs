@@ -4,32 +4,46 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sora_peer::{DataChannelInit, Direction, PeerConfig, PeerConnection, Side, TransceiverInit};
+use sora_peer::{
+    ChannelId, DataChannelInit, Direction, PeerConfig, PeerConnection, Side, TransceiverId, TransceiverInit,
+};
 use sora_signaling::message::{ClientMessage, Connect, Role};
 use sora_transport::websocket::{WebSocket, WebSocketEvent};
 use sora_transport::{PeerDriver, ntp_now, unix_time_us};
 use tokio::sync::mpsc;
 
+use super::key_frame_requests::KeyFrameRequests;
+use super::media::Uplink;
+use super::requests::Requests;
 use super::spotlight::Spotlight;
 use super::timers::Timers;
 use super::{MediaKind, Participant};
+use crate::Shared;
+use crate::access_token::{self, Grant};
 use crate::channel::{CONTROL_QUEUE, Control, MEDIA_QUEUE, MediaPacket, Member, Membership, random_id};
 use crate::codecs;
 use crate::forwarding_filter::ForwardingFilters;
-use crate::{Shared, access_token};
+use crate::simulcast::Encodings;
 
 const FIRST_MESSAGE_LIMIT: Duration = Duration::from_secs(10);
-pub(super) const MANAGED_LABELS: [(&str, &str); 4] =
-    [("signaling", "sendrecv"), ("notify", "recvonly"), ("push", "recvonly"), ("stats", "sendrecv")];
+/// Labels of the server's own channels, with their directions as the client sees them.
+pub(super) const MANAGED_LABELS: [(&str, &str); 5] = [
+    ("signaling", "sendrecv"),
+    ("notify", "recvonly"),
+    ("push", "recvonly"),
+    ("stats", "sendrecv"),
+    ("rpc", "sendrecv"),
+];
 
 pub(super) struct Admitted {
     shared: Arc<Shared>,
     connect: Connect,
     member: Member,
     membership: Membership,
-    lifetime: Option<Duration>,
+    grant: Grant,
     filters: ForwardingFilters,
     spotlight: Option<Spotlight>,
+    requests: Requests,
     driver: PeerDriver,
     control: mpsc::Receiver<Control>,
     media: mpsc::Receiver<MediaPacket>,
@@ -59,8 +73,8 @@ pub(super) async fn admit(shared: Arc<Shared>, websocket: &mut WebSocket) -> Res
     if let Some(url) = shared.config.redirect.as_ref().filter(|_| !connect.redirect) {
         return Err(NotAdmitted::Redirected(url.clone()));
     }
-    let lifetime = authorize(&shared, &mut connect)?;
-    Ok(enter(shared, connect, lifetime, filters)?)
+    let grant = authorize(&shared, &mut connect)?;
+    Ok(enter(shared, connect, grant, filters)?)
 }
 
 async fn first_message(websocket: &mut WebSocket) -> Result<Connect, &'static str> {
@@ -90,10 +104,11 @@ fn forwarding_filters(connect: &Connect) -> Result<ForwardingFilters, &'static s
 fn enter(
     shared: Arc<Shared>,
     connect: Connect,
-    lifetime: Option<Duration>,
+    grant: Grant,
     filters: ForwardingFilters,
 ) -> Result<Admitted, &'static str> {
     let spotlight = Spotlight::new(&connect)?;
+    let requests = Requests::new(&connect)?;
     let config = PeerConfig {
         side: Side::Offerer,
         certificate: shared.certificate.clone(),
@@ -127,7 +142,7 @@ fn enter(
     };
     let joined = Membership::join(&shared, &connect.channel_id, member.clone());
     let membership = joined.ok_or("INVALID-SPOTLIGHT")?;
-    Ok(Admitted { shared, connect, member, membership, lifetime, filters, spotlight, driver, control, media })
+    Ok(Admitted { shared, connect, member, membership, grant, filters, spotlight, requests, driver, control, media })
 }
 
 fn internal(error: &dyn std::error::Error) -> &'static str {
@@ -136,12 +151,12 @@ fn internal(error: &dyn std::error::Error) -> &'static str {
 }
 
 /// Checks the access token if the server wants one. What it says may be as wrong as what a client says.
-fn authorize(shared: &Shared, connect: &mut Connect) -> Result<Option<Duration>, &'static str> {
-    let Some(secret) = &shared.config.jwt_secret else { return Ok(None) };
+fn authorize(shared: &Shared, connect: &mut Connect) -> Result<Grant, &'static str> {
+    let Some(secret) = &shared.config.jwt_secret else { return Ok(Grant::default()) };
     let now = Duration::from_micros(unix_time_us().try_into().unwrap_or_default()).as_secs_f64();
-    let lifetime = access_token::authorize(secret, connect, now).map_err(access_token::Refused::close_reason)?;
+    let grant = access_token::authorize(secret, connect, now).map_err(access_token::Refused::close_reason)?;
     validate(connect)?;
-    Ok(lifetime)
+    Ok(grant)
 }
 
 fn validate(connect: &Connect) -> Result<(), &'static str> {
@@ -152,55 +167,30 @@ fn validate(connect: &Connect) -> Result<(), &'static str> {
     if connect.video.as_ref().is_some_and(|video| codecs::video(video).is_none()) {
         return Err("INVALID-VIDEO-CODEC-TYPE");
     }
-    if connect.simulcast == Some(true) {
-        return Err("SIMULCAST-NOT-SUPPORTED-YET");
-    }
     Ok(())
 }
 
 impl Admitted {
     /// Adds the uplinks and the data channels; downlinks follow from the roster.
     pub(super) fn into_participant(self, websocket: WebSocket) -> Participant {
-        let Self { shared, connect, member, membership, lifetime, filters, spotlight, mut driver, control, media } =
-            self;
-        let mut uplinks = HashMap::new();
-        if member.role.sends() {
-            let audio = connect.audio.as_ref().map(|audio| (MediaKind::Audio, codecs::opus(audio), None));
-            let video = connect.video.as_ref().and_then(|video| {
-                let limit = video.bit_rate.and_then(|kbps| u64::try_from(kbps).ok()).map(|kbps| kbps * 1000);
-                Some((MediaKind::Video, codecs::video(video)?, limit))
-            });
-            for (kind, codec, bandwidth_bps) in [audio, video].into_iter().flatten() {
-                let id = driver.peer().add_transceiver(TransceiverInit {
-                    kind,
-                    mid: format!("{}_up", kind.as_str()),
-                    direction: Direction::RecvOnly,
-                    codecs: vec![codec],
-                    msid: None,
-                    bandwidth_bps,
-                    rids: Vec::new(),
-                });
-                uplinks.insert(id, kind);
-            }
-        }
-        let mut labels = HashMap::new();
-        if connect.data_channel_signaling == Some(true) {
-            let managed = MANAGED_LABELS.iter().map(|(label, _)| DataChannelInit::reliable(label));
-            let requested = connect.data_channels.iter().map(|options| DataChannelInit {
-                label: options.label.clone(),
-                ordered: options.ordered.unwrap_or(true),
-                max_packet_life_time: options.max_packet_life_time.and_then(|ms| ms.try_into().ok()),
-                max_retransmits: options.max_retransmits.and_then(|n| n.try_into().ok()),
-                protocol: options.protocol.clone().unwrap_or_default(),
-            });
-            for init in managed.chain(requested) {
-                let label = init.label.clone();
-                if let Some(id) = driver.peer().open_data_channel(Instant::now(), init) {
-                    labels.insert(label, id);
-                }
-            }
-        }
-        let timers = Timers::start(&shared.config, lifetime);
+        let Self {
+            shared,
+            connect,
+            member,
+            membership,
+            grant,
+            filters,
+            spotlight,
+            requests,
+            mut driver,
+            control,
+            media,
+        } = self;
+        let sends_layers = member.role.sends() && member.video && connect.simulcast == Some(true);
+        let encodings = sends_layers.then(|| grant.encodings.unwrap_or_default());
+        let uplinks = add_uplinks(&mut driver, &connect, encodings.as_ref());
+        let labels = open_data_channels(&mut driver, &connect);
+        let timers = Timers::start(&shared.config, grant.lifetime);
         Participant {
             shared,
             connect,
@@ -209,6 +199,7 @@ impl Admitted {
             websocket: Some(websocket),
             driver,
             uplinks,
+            encodings,
             downlinks: HashMap::new(),
             expected_channels: labels.len(),
             labels,
@@ -216,13 +207,68 @@ impl Admitted {
             switched: false,
             connected: false,
             negotiation_due: false,
-            last_key_frame_request: None,
+            key_frame_requests: KeyFrameRequests::default(),
             control,
             media,
             filters,
             spotlight,
+            requests,
             timers,
             report: None,
         }
     }
+}
+
+/// The m-lines for what the client sends.
+fn add_uplinks(
+    driver: &mut PeerDriver,
+    connect: &Connect,
+    encodings: Option<&Encodings>,
+) -> HashMap<TransceiverId, Uplink> {
+    if !connect.role.as_ref().is_none_or(Role::sends) {
+        return HashMap::new();
+    }
+    let audio = connect.audio.as_ref().map(|audio| (MediaKind::Audio, codecs::opus(audio), None));
+    let video = connect.video.as_ref().and_then(|video| {
+        let limit = video.bit_rate.and_then(|kbps| u64::try_from(kbps).ok()).map(|kbps| kbps * 1000);
+        Some((MediaKind::Video, codecs::video(video)?, limit))
+    });
+    let mut uplinks = HashMap::new();
+    for (kind, codec, bandwidth_bps) in [audio, video].into_iter().flatten() {
+        let layers = encodings.filter(|_| kind == MediaKind::Video);
+        let id = driver.peer().add_transceiver(TransceiverInit {
+            kind,
+            mid: format!("{}_up", kind.as_str()),
+            direction: Direction::RecvOnly,
+            codecs: vec![codec],
+            msid: None,
+            bandwidth_bps,
+            rids: layers.map(Encodings::rids).unwrap_or_default(),
+        });
+        uplinks.insert(id, Uplink::new(kind));
+    }
+    uplinks
+}
+
+/// The server's own channels and those the client asks for, if it wants any.
+fn open_data_channels(driver: &mut PeerDriver, connect: &Connect) -> HashMap<String, ChannelId> {
+    if connect.data_channel_signaling != Some(true) {
+        return HashMap::new();
+    }
+    let managed = MANAGED_LABELS.iter().map(|(label, _)| DataChannelInit::reliable(label));
+    let requested = connect.data_channels.iter().map(|options| DataChannelInit {
+        label: options.label.clone(),
+        ordered: options.ordered.unwrap_or(true),
+        max_packet_life_time: options.max_packet_life_time.and_then(|ms| ms.try_into().ok()),
+        max_retransmits: options.max_retransmits.and_then(|n| n.try_into().ok()),
+        protocol: options.protocol.clone().unwrap_or_default(),
+    });
+    let mut labels = HashMap::new();
+    for init in managed.chain(requested) {
+        let label = init.label.clone();
+        if let Some(id) = driver.peer().open_data_channel(Instant::now(), init) {
+            labels.insert(label, id);
+        }
+    }
+    labels
 }

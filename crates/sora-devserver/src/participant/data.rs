@@ -69,6 +69,10 @@ impl Participant {
             self.route_message(&label, &data);
             return Ok(());
         }
+        if label == "rpc" {
+            self.rpc_message(&data);
+            return Ok(());
+        }
         match (label.as_str(), std::str::from_utf8(&data)) {
             ("signaling", Ok(text)) => self.client_message(text),
             ("stats", Ok(text)) => self.statistics_message(text),

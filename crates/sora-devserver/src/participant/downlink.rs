@@ -1,19 +1,30 @@
+//! One track on its way to one receiver: what of it is forwarded, and when.
+
 use std::time::{Duration, Instant};
 
-use sora_peer::{Codec, MediaKind, OutboundRtp, RtpPacket, TransceiverId};
+use sora_peer::{MediaKind, OutboundRtp, RtpPacket, TransceiverId};
 
 use super::key_frame::starts_key_frame;
+use super::layers::{Layers, Switch};
+use super::numbering::Numbering;
+use crate::channel::{MediaPacket, Publication};
+use crate::simulcast::{Request, Rid};
 
 /// A sender that lost the request is asked again after this time.
 const KEY_FRAME_PATIENCE: Duration = Duration::from_millis(500);
 
-/// The newest packet that went out.
-#[derive(Debug, Clone, Copy)]
-struct Newest {
-    source_sequence: u64,
-    sequence: u16,
-    timestamp: u32,
-    arrival: Instant,
+/// A key frame that the sender is to be asked for: of one layer, or of its only stream.
+pub(super) type KeyFrameOf = Option<Rid>;
+
+/// What comes of one packet.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// To be sent to the receiver.
+    pub(super) packet: Option<OutboundRtp>,
+    /// To be asked of the sender.
+    pub(super) key_frame: Option<KeyFrameOf>,
+    /// To be told to the receiver.
+    pub(super) switch: Option<Switch>,
 }
 
 /// One track on its way to this participant, under numbers of its own.
@@ -22,161 +33,112 @@ pub(super) struct Downlink {
     pub(super) transceiver: TransceiverId,
     pub(super) answered: bool,
     kind: MediaKind,
-    codec: Codec,
-    first: Option<(u64, u32)>,
-    sequence_base: u16,
-    timestamp_base: u32,
-    newest: Option<Newest>,
+    /// Of a simulcast sender.
+    layers: Option<Layers>,
+    numbering: Numbering,
+    /// The source of what was forwarded last.
+    ssrc: Option<u32>,
     awaits_key_frame: bool,
-    asked: Option<Instant>,
+    asked: Option<(KeyFrameOf, Instant)>,
 }
 
 impl Downlink {
-    pub(super) fn new(transceiver: TransceiverId, kind: MediaKind, codec: Codec) -> Self {
+    pub(super) fn new(transceiver: TransceiverId, publication: &Publication) -> Self {
         Self {
             transceiver,
             answered: false,
-            kind,
-            codec,
-            first: None,
-            sequence_base: rand::random::<u16>() & 0x7fff,
-            timestamp_base: rand::random(),
-            newest: None,
+            kind: publication.kind,
+            layers: publication.simulcast.then(Layers::new),
+            numbering: Numbering::new(publication.codec.clone()),
+            ssrc: None,
             awaits_key_frame: false,
             asked: None,
         }
     }
 
-    /// Nothing goes out until the next packet is forwarded again, with a key frame first. To the receiver it looks as
-    /// if the sender had sent nothing meanwhile: a gap in the numbers would make it ask for all that is missing.
-    pub(super) fn pause(&mut self) {
-        self.first = None;
+    /// Which key frame helps this receiver's decoder; `None` if it gets nothing that could be asked for.
+    pub(super) fn key_frame_of(&self) -> Option<KeyFrameOf> {
+        self.layers.as_ref().map_or(Some(None), |layers| layers.current().map(Some))
+    }
+
+    /// Takes a packet of the track. Of several layers the receiver gets what it asks for as far as possible; a single
+    /// stream it gets whole, unless it is to be withheld.
+    pub(super) fn take(&mut self, media: &MediaPacket, request: Request, withheld: bool) -> Taken {
+        let mut taken = Taken::default();
+        if self.layers.is_some() {
+            if !self.is_of_current_layer(media, request, &mut taken) {
+                return taken;
+            }
+        } else if withheld {
+            self.pause();
+            return taken;
+        }
+        if self.kind == MediaKind::Video && !self.answered {
+            return taken;
+        }
+        if self.ssrc.replace(media.ssrc).is_some_and(|ssrc| ssrc != media.ssrc) {
+            self.pause();
+        }
+        if !self.is_useless(&media.packet) {
+            taken.packet = self.numbering.rewrite(&media.packet, media.report);
+        } else if taken.key_frame.is_none() && self.asks_for_key_frame(media.rid, media.packet.arrival) {
+            taken.key_frame = Some(media.rid);
+        }
+        taken
+    }
+
+    /// Switches if it is time to. The old layer goes on until the new one begins with a key frame.
+    fn is_of_current_layer(&mut self, media: &MediaPacket, request: Request, taken: &mut Taken) -> bool {
+        let (Some(layers), Some(rid)) = (&mut self.layers, media.rid) else { return false };
+        let now = media.packet.arrival;
+        let is_newest = layers.hear(rid, media.ssrc, media.packet.sequence, now);
+        layers.request(request);
+        if !self.answered {
+            return false;
+        }
+        let target = layers.target(now);
+        if target != layers.current() {
+            // A picture whose first packet came late has lost the ones that came before it.
+            let begins = || is_newest && starts_key_frame(self.numbering.codec_name(), &media.packet.payload);
+            if target.is_none() || (target == Some(rid) && begins()) {
+                taken.switch = Some(layers.switch(target, now));
+                self.restart();
+            } else if self.asks_for_key_frame(target, now) {
+                taken.key_frame = Some(target);
+            }
+        }
+        self.layers.as_ref().is_some_and(|layers| layers.current() == Some(rid))
+    }
+
+    fn restart(&mut self) {
+        self.numbering.restart();
+        self.ssrc = None;
+        self.awaits_key_frame = false;
+        self.asked = None;
+    }
+
+    /// Nothing goes out until the next packet is forwarded again, with a key frame first.
+    fn pause(&mut self) {
+        self.numbering.restart();
         self.awaits_key_frame = self.kind == MediaKind::Video;
         self.asked = None;
     }
 
     /// True for packets of a picture that cannot be shown, as the ones before it were not forwarded.
-    pub(super) fn is_useless(&mut self, packet: &RtpPacket) -> bool {
-        if self.awaits_key_frame && starts_key_frame(&self.codec.name, &packet.payload) {
+    fn is_useless(&mut self, packet: &RtpPacket) -> bool {
+        if self.awaits_key_frame && starts_key_frame(self.numbering.codec_name(), &packet.payload) {
             self.awaits_key_frame = false;
         }
         self.awaits_key_frame
     }
 
-    /// True if it is time to ask the sender for the key frame that is waited for, for the first time or again.
-    pub(super) fn asks_for_key_frame(&mut self, now: Instant) -> bool {
-        let due = self.awaits_key_frame && self.asked.is_none_or(|asked| now - asked >= KEY_FRAME_PATIENCE);
+    /// True if it is time to ask the sender for this key frame, for the first time or again.
+    fn asks_for_key_frame(&mut self, of: KeyFrameOf, now: Instant) -> bool {
+        let due =
+            self.asked.is_none_or(|(asked, at)| asked != of || now.saturating_duration_since(at) >= KEY_FRAME_PATIENCE);
         if due {
-            self.asked = Some(now);
+            self.asked = Some((of, now));
         }
         due
-    }
-
-    /// The packet with this downlink's sequence number and timestamp; gaps stay gaps. `None` for packets from before
-    /// the first one forwarded.
-    pub(super) fn rewrite(&mut self, packet: &RtpPacket) -> Option<OutboundRtp> {
-        let (first_sequence, first_timestamp) = match self.first {
-            Some(first) => first,
-            None => self.begin(packet),
-        };
-        let offset = packet.sequence.checked_sub(first_sequence)?;
-        let sequence = self.sequence_base.wrapping_add(offset as u16);
-        let timestamp = packet.timestamp.wrapping_sub(first_timestamp).wrapping_add(self.timestamp_base);
-        if self.newest.is_none_or(|newest| packet.sequence > newest.source_sequence) {
-            let (source_sequence, arrival) = (packet.sequence, packet.arrival);
-            self.newest = Some(Newest { source_sequence, sequence, timestamp, arrival });
-        }
-        Some(OutboundRtp {
-            payload_type: packet.payload_type,
-            timestamp,
-            marker: packet.marker,
-            payload: packet.payload.clone(),
-            sequence_number: Some(sequence),
-            rid: None,
-        })
-    }
-
-    /// Numbers on from what went out before, if anything did; the time since then has passed for the receiver too.
-    fn begin(&mut self, packet: &RtpPacket) -> (u64, u32) {
-        if let Some(newest) = self.newest {
-            let elapsed = packet.arrival.saturating_duration_since(newest.arrival);
-            let ticks = elapsed.as_micros() * u128::from(self.codec.clock_rate) / 1_000_000;
-            self.sequence_base = newest.sequence.wrapping_add(1);
-            self.timestamp_base = newest.timestamp.wrapping_add((ticks as u32).max(1));
-        }
-        *self.first.insert((packet.sequence, packet.timestamp))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use bytes::Bytes;
-
-    fn downlink() -> Downlink {
-        Downlink::new(TransceiverId::default(), MediaKind::Video, Codec::video(120, "VP8", ""))
-    }
-
-    fn packet(sequence: u64, timestamp: u32, arrival: Instant) -> RtpPacket {
-        RtpPacket {
-            payload_type: 120,
-            sequence,
-            timestamp,
-            marker: false,
-            payload: Bytes::from_static(&[0x10, 0x01]),
-            arrival,
-            retransmitted: false,
-        }
-    }
-
-    #[test]
-    fn a_downlink_numbers_for_itself_and_keeps_gaps_and_late_packets_in_place() {
-        let (mut downlink, now) = (downlink(), Instant::now());
-        let out: Vec<_> = [(1000, 500), (1001, 3500), (1004, 6500), (1002, 3500), (999, 100)]
-            .map(|(sequence, timestamp)| downlink.rewrite(&packet(sequence, timestamp, now)))
-            .into_iter()
-            .collect();
-        let numbers: Vec<_> = out
-            .iter()
-            .flatten()
-            .map(|p| {
-                let sequence = p.sequence_number.expect("given").wrapping_sub(downlink.sequence_base);
-                (sequence, p.timestamp.wrapping_sub(downlink.timestamp_base))
-            })
-            .collect();
-        assert_eq!(numbers, [(0, 0), (1, 3000), (4, 6000), (2, 3000)]);
-        assert!(out[4].is_none(), "a packet from before the first is dropped");
-    }
-
-    #[test]
-    fn after_a_pause_the_numbers_go_on_and_the_time_has_passed() {
-        let (mut downlink, now) = (downlink(), Instant::now());
-        let before = downlink.rewrite(&packet(1000, 500, now)).expect("forwarded");
-        downlink.rewrite(&packet(999, 400, now));
-        downlink.pause();
-        let late = now + Duration::from_secs(2);
-        let after = downlink.rewrite(&packet(5000, 77, late)).expect("forwarded");
-        let step = |a: &OutboundRtp, b: &OutboundRtp| {
-            let sequence = b.sequence_number.expect("given").wrapping_sub(a.sequence_number.expect("given"));
-            (sequence, b.timestamp.wrapping_sub(a.timestamp))
-        };
-        assert_eq!(step(&before, &after), (1, 180_000));
-        assert!(downlink.rewrite(&packet(4999, 70, late)).is_none(), "what was withheld stays withheld");
-        let next = downlink.rewrite(&packet(5001, 3077, late)).expect("forwarded");
-        assert_eq!(step(&after, &next), (1, 3000));
-    }
-
-    #[test]
-    fn after_a_pause_pictures_wait_for_a_key_frame_that_is_asked_for_until_it_comes() {
-        let (mut downlink, now) = (downlink(), Instant::now());
-        let (delta, mut key) = (packet(1, 1, now), packet(2, 1, now));
-        key.payload = Bytes::from_static(&[0x10, 0x00]);
-        assert!(!downlink.is_useless(&delta), "nothing was withheld yet");
-        downlink.pause();
-        assert!(downlink.is_useless(&delta));
-        assert!(downlink.asks_for_key_frame(now) && !downlink.asks_for_key_frame(now));
-        assert!(downlink.asks_for_key_frame(now + KEY_FRAME_PATIENCE));
-        assert!(!downlink.is_useless(&key) && !downlink.is_useless(&delta));
-        assert!(!downlink.asks_for_key_frame(now + KEY_FRAME_PATIENCE * 2));
     }
 }

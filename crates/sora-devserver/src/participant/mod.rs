@@ -3,10 +3,18 @@
 mod admission;
 mod data;
 mod downlink;
+#[cfg(test)]
+mod downlink_tests;
 mod endings;
 mod key_frame;
+mod key_frame_requests;
+mod layers;
 mod media;
 mod negotiation;
+mod numbering;
+mod picture_ids;
+mod requests;
+mod rpc;
 mod signaling;
 mod spotlight;
 mod statistics;
@@ -15,7 +23,7 @@ mod voice;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sora_peer::{ChannelId, ConnectionState, Event, MediaKind, TransceiverId};
 use sora_signaling::message::Connect;
@@ -24,10 +32,15 @@ use sora_transport::websocket::{WebSocket, WebSocketEvent};
 use tokio::sync::mpsc;
 
 use crate::Shared;
-use crate::channel::{Control, MediaPacket, Member, Membership};
+use crate::channel::{Control, MediaPacket, Member, Membership, SenderReport};
 use crate::forwarding_filter::ForwardingFilters;
+use crate::simulcast::{Encodings, Rid};
 use admission::NotAdmitted;
 use downlink::Downlink;
+use key_frame_requests::KeyFrameRequests;
+use media::Uplink;
+use requests::Requests;
+pub(crate) use requests::{RequestError, check as check_request};
 use spotlight::Spotlight;
 use statistics::Report;
 use timers::{Due, Timers};
@@ -55,7 +68,9 @@ struct Participant {
     membership: Membership,
     websocket: Option<WebSocket>,
     driver: PeerDriver,
-    uplinks: HashMap<TransceiverId, MediaKind>,
+    uplinks: HashMap<TransceiverId, Uplink>,
+    /// Of a simulcast sender.
+    encodings: Option<Encodings>,
     downlinks: HashMap<(Arc<str>, MediaKind), Downlink>,
     labels: HashMap<String, ChannelId>,
     opened: HashMap<ChannelId, String>,
@@ -63,11 +78,12 @@ struct Participant {
     switched: bool,
     connected: bool,
     negotiation_due: bool,
-    last_key_frame_request: Option<Instant>,
+    key_frame_requests: KeyFrameRequests,
     control: mpsc::Receiver<Control>,
     media: mpsc::Receiver<MediaPacket>,
     filters: ForwardingFilters,
     spotlight: Option<Spotlight>,
+    requests: Requests,
     timers: Timers,
     report: Option<Report>,
 }
@@ -113,15 +129,7 @@ impl Participant {
                 event = next_message(&mut self.websocket) => self.websocket_event(event).await,
                 () = self.driver.wait() => Ok(()),
                 Some(control) = self.control.recv() => self.control(control).await,
-                Some(packet) = self.media.recv() => {
-                    self.forward(&packet);
-                    // Whatever else is waiting goes out with the same flush.
-                    for _ in 0..64 {
-                        let Ok(packet) = self.media.try_recv() else { break };
-                        self.forward(&packet);
-                    }
-                    Ok(())
-                }
+                Some(packet) = self.media.recv() => self.forward_waiting(packet).await,
                 Ok(()) = self.membership.roster.changed() => {
                     self.negotiation_due = true;
                     self.refocus().await
@@ -144,12 +152,22 @@ impl Participant {
         }
     }
 
+    /// Whatever else is waiting goes out with the same flush.
+    async fn forward_waiting(&mut self, first: MediaPacket) -> Result<(), Ending> {
+        self.forward(&first).await?;
+        for _ in 0..64 {
+            let Ok(packet) = self.media.try_recv() else { break };
+            self.forward(&packet).await?;
+        }
+        Ok(())
+    }
+
     async fn on_time(&mut self, due: Due) -> Result<(), Ending> {
         match due {
             Due::Ping => self.send_websocket(r#"{"type":"ping"}"#.to_owned()).await,
             Due::Statistics => self.ask_for_statistics().await,
             Due::KeyFrame => {
-                self.request_uplink_key_frame(false);
+                self.request_due_key_frames();
                 Ok(())
             }
             Due::Lifetime => Err(Ending::Api("LIFETIME-EXPIRED")),
@@ -162,12 +180,17 @@ impl Participant {
             match event {
                 Event::State(ConnectionState::Connected) => self.became_connected().await?,
                 Event::State(ConnectionState::Failed | ConnectionState::Closed) => return Err(Ending::Gone),
-                Event::Rtp { transceiver, packet, .. } => self.publish(transceiver, packet),
+                Event::Rtp { transceiver, ssrc, rid, packet } => {
+                    self.publish(transceiver, ssrc, rid.as_deref(), packet)
+                }
+                Event::SenderReport { transceiver, rid, ntp_time, rtp_time, .. } => {
+                    self.keep_sender_report(transceiver, rid.as_deref(), SenderReport { ntp_time, rtp_time });
+                }
                 Event::KeyFrameRequested { transceiver, .. } => self.ask_source_for_key_frame(transceiver),
                 Event::DataChannelOpen { id, label } => self.data_channel_opened(id, label).await?,
                 Event::DataChannelMessage { id, data, .. } => self.data_channel_message(id, &data)?,
                 Event::DataChannelClosed { id, .. } => drop(self.opened.remove(&id)),
-                Event::State(_) | Event::TargetBitrate(_) | Event::SenderReport { .. } => {}
+                Event::State(_) | Event::TargetBitrate(_) => {}
             }
         }
         Ok(())
@@ -191,7 +214,7 @@ impl Participant {
             role = self.member.role.as_str(), "connected"
         );
         for downlink in self.downlinks.keys() {
-            request_key_frame(&roster, &downlink.0);
+            request_key_frame(&roster, &downlink.0, None);
         }
         self.negotiation_due = true;
         self.refocus().await
@@ -205,8 +228,12 @@ impl Participant {
                 self.deliver_message(&label, &sender, &data);
                 Ok(())
             }
-            Control::KeyFrame { merge } => {
-                self.request_uplink_key_frame(merge);
+            Control::KeyFrame { rid, merge } => {
+                self.request_uplink_key_frame(rid, merge);
+                Ok(())
+            }
+            Control::SimulcastRid { sender, request } => {
+                self.request_layer(sender, request);
                 Ok(())
             }
             Control::Statistics { reply } => {
@@ -219,10 +246,12 @@ impl Participant {
     }
 }
 
-/// Asks the member with this connection id for a key frame.
-fn request_key_frame(roster: &[Arc<Member>], connection_id: &str) {
-    if let Some(source) = roster.iter().find(|member| &*member.connection_id == connection_id) {
+/// Asks the member with this connection id for a key frame. Of a simulcast sender only one layer's is of use, which
+/// the downlink asks for when it knows which.
+fn request_key_frame(roster: &[Arc<Member>], connection_id: &str, rid: Option<Rid>) {
+    let source = roster.iter().find(|member| &*member.connection_id == connection_id);
+    if let Some(source) = source.filter(|source| rid.is_some() || !source.sends_simulcast()) {
         // A full queue means requests are waiting already.
-        let _ = source.control.try_send(Control::KeyFrame { merge: true });
+        let _ = source.control.try_send(Control::KeyFrame { rid, merge: true });
     }
 }

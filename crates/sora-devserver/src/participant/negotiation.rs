@@ -22,10 +22,11 @@ impl Participant {
         let peer = self.driver.peer();
         let mut publications: Vec<Publication> = uplinks
             .iter()
-            .filter_map(|(id, kind)| {
+            .filter_map(|(id, uplink)| {
                 let info = peer.transceiver(*id).filter(|info| info.remote_sends)?;
                 let codec = info.codecs.first()?.clone();
-                Some(Publication { kind: *kind, codec, track_id: crate::channel::random_id() })
+                let simulcast = !info.remote_rids.is_empty();
+                Some(Publication { kind: uplink.kind, codec, track_id: crate::channel::random_id(), simulcast })
             })
             .collect();
         publications.sort_by_key(|publication| publication.kind == MediaKind::Video);
@@ -38,6 +39,7 @@ impl Participant {
             return false;
         }
         let roster = self.membership.roster.borrow_and_update().clone();
+        self.requests.retain(&roster);
         let mut wanted = HashSet::new();
         let mut changed = false;
         for member in roster.iter().filter(|member| member.connected && member.reaches(&self.member)) {
@@ -59,7 +61,7 @@ impl Participant {
                 wanted.insert(key.clone());
                 if !self.downlinks.contains_key(&key) {
                     let id = add_downlink(&mut self.driver, &member.connection_id, publication);
-                    self.downlinks.insert(key, Downlink::new(id, publication.kind, publication.codec.clone()));
+                    self.downlinks.insert(key, Downlink::new(id, publication));
                     changed = true;
                 }
             }
@@ -80,6 +82,9 @@ impl Participant {
         let offer = self.offer(sdp);
         let mut message = serde_json::to_value(&offer).map_err(|error| self.internal(&error))?;
         message["type"] = "offer".into();
+        if let Some(encodings) = &self.encodings {
+            message["encodings"] = encodings.to_json();
+        }
         self.send_websocket(message.to_string()).await
     }
 
@@ -120,13 +125,13 @@ impl Participant {
                 .sends()
                 .then(|| OfferMid { audio: mid("audio", self.member.audio), video: mid("video", self.member.video) }),
             encodings: None,
-            simulcast: Some(false),
+            simulcast: Some(self.encodings.is_some()),
             simulcast_multicodec: Some(false),
             spotlight: Some(self.spotlight.is_some()),
             data_channels: on_channels.then(|| managed.chain(requested).collect()),
             data_channel_signaling: Some(on_channels),
             ignore_disconnect_websocket: Some(connect.ignore_disconnect_websocket.unwrap_or(false)),
-            rpc_methods: None,
+            rpc_methods: on_channels.then(|| super::rpc::METHODS.map(str::to_owned).to_vec()),
             metadata: None,
             audio: Some(self.member.audio),
             audio_codec_type: self.member.audio.then(|| "OPUS".to_owned()),
@@ -161,7 +166,7 @@ impl Participant {
         let roster = self.membership.roster.borrow().clone();
         for (key, downlink) in &mut self.downlinks {
             if key.1 == MediaKind::Video && !std::mem::replace(&mut downlink.answered, true) {
-                request_key_frame(&roster, &key.0);
+                request_key_frame(&roster, &key.0, None);
             }
         }
         if self.connected {

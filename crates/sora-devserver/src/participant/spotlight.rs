@@ -14,6 +14,7 @@ use sora_signaling::message::Connect;
 use super::voice::VoiceActivity;
 use super::{Ending, Participant, request_key_frame};
 use crate::channel::{Member, timestamp};
+use crate::simulcast::{Request, Rid, parse_request};
 
 /// Sora's limits and default.
 const NUMBERS: std::ops::RangeInclusive<i64> = 1..=8;
@@ -25,9 +26,9 @@ const CLAIM_INTERVAL: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Spotlight {
     number: usize,
-    /// Without simulcast a track has one layer: a rid is either `none` or that layer.
-    focused_is_forwarded: bool,
-    unfocused_is_forwarded: bool,
+    /// Without simulcast a track has one layer: a request is either for nothing or for that layer.
+    focus_request: Request,
+    unfocus_request: Request,
     focused: HashSet<Arc<str>>,
     voice: Option<VoiceActivity>,
     claimed: Option<Instant>,
@@ -43,18 +44,17 @@ impl Spotlight {
         let number = usize::try_from(number).ok().filter(|_| NUMBERS.contains(&number)).ok_or("INVALID-SPOTLIGHT")?;
         Ok(Some(Self {
             number,
-            focused_is_forwarded: is_forwarded(connect.spotlight_focus_rid.as_deref(), true)?,
-            unfocused_is_forwarded: is_forwarded(connect.spotlight_unfocus_rid.as_deref(), false)?,
+            focus_request: request(connect.spotlight_focus_rid.as_deref(), Some(Rid::R1))?,
+            unfocus_request: request(connect.spotlight_unfocus_rid.as_deref(), None)?,
             focused: HashSet::new(),
             voice: None,
             claimed: None,
         }))
     }
 
-    pub(super) fn withholds(&self, connection_id: &str) -> bool {
-        let forwarded =
-            if self.focused.contains(connection_id) { self.focused_is_forwarded } else { self.unfocused_is_forwarded };
-        !forwarded
+    /// What this participant gets of a sender.
+    pub(super) fn request(&self, connection_id: &str) -> Request {
+        if self.focused.contains(connection_id) { self.focus_request } else { self.unfocus_request }
     }
 
     /// Takes one of this participant's own audio packets; true if the participant is to be told to the others as
@@ -76,12 +76,10 @@ impl Spotlight {
     }
 }
 
-fn is_forwarded(rid: Option<&str>, default: bool) -> Result<bool, &'static str> {
+fn request(rid: Option<&str>, default: Request) -> Result<Request, &'static str> {
     match rid {
         None | Some("") => Ok(default),
-        Some("none") => Ok(false),
-        Some("r0" | "r1" | "r2") => Ok(true),
-        Some(_) => Err("INVALID-SPOTLIGHT"),
+        Some(word) => parse_request(word).ok_or("INVALID-SPOTLIGHT"),
     }
 }
 
@@ -111,7 +109,7 @@ impl Participant {
         let mut changes: Vec<String> = unfocused.map(|member| notification("spotlight.unfocused", member)).collect();
         for member in now.iter().filter(|member| !before.contains(&member.connection_id)) {
             changes.push(notification("spotlight.focused", member));
-            request_key_frame(&roster, &member.connection_id);
+            request_key_frame(&roster, &member.connection_id, None);
         }
         for change in changes {
             self.send_notify(&change).await?;

@@ -58,7 +58,7 @@ impl Timers {
         }
     }
 
-    /// All who ask until then are served by the one request.
+    /// All who ask until then are served by the one request; nothing if something earlier is set.
     pub(super) fn request_key_frame_at(&mut self, at: Instant) {
         self.key_frame.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into())));
     }

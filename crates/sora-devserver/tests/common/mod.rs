@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
 pub(crate) mod http;
+pub(crate) mod layers;
 pub(crate) mod token;
 
 use std::collections::{HashMap, HashSet};
@@ -46,6 +47,8 @@ pub(crate) enum Seen {
     PeerClosed,
     /// The server asked for a key frame.
     KeyFrameRequested,
+    /// The server asked for a key frame of this layer.
+    LayerKeyFrameRequested(String),
     /// A media packet.
     Rtp { kind: MediaKind, source: String, payload: Bytes },
 }
@@ -69,6 +72,8 @@ enum Command {
     Send(Value),
     SendOn(String, Vec<u8>),
     Media(MediaKind, Bytes),
+    Layer(&'static str, Bytes),
+    AskForKeyFrame,
 }
 
 /// One connection to the server. It runs by itself until it is dropped.
@@ -80,6 +85,10 @@ pub(crate) struct Client {
 impl Client {
     /// Connects and sends `connect`; the rest happens by itself.
     pub(crate) async fn start(url: &str, connect: Value) -> Self {
+        Self::start_as(url, connect, false).await
+    }
+
+    async fn start_as(url: &str, connect: Value, sends_layers: bool) -> Self {
         let tls = TlsOptions { insecure: true, ..TlsOptions::default() };
         let options = ConnectOptions { tls, user_agent: "test".to_owned(), proxy: None, timeout: DEADLINE };
         let urls = [url.to_owned()];
@@ -87,21 +96,31 @@ impl Client {
         websocket.send(connect.to_string()).await.expect("sent");
         let (seen, log) = watch::channel(Vec::new());
         let (commands, received) = mpsc::unbounded_channel();
-        tokio::spawn(Task::new(websocket, seen).run(received));
+        tokio::spawn(Task::new(websocket, seen, sends_layers).run(received));
         Self { log, commands }
     }
 
     /// Connects and waits until the server says that the connection is there.
     pub(crate) async fn connected(url: &str, connect: Value) -> Self {
         let client = Self::start(url, connect).await;
-        let id = client.connection_id().await;
+        client.wait_until_connected().await;
         client
-            .wait("its own connection.created", |seen| {
-                let created = seen.iter().filter_map(|s| s.notify("connection.created"));
-                created.filter(|value| value["connection_id"] == *id).map(|_| ()).next()
-            })
-            .await;
+    }
+
+    /// The same for a client that sends simulcast; `connect` has to ask for it. For `sendonly` without audio.
+    pub(crate) async fn connected_with_layers(url: &str, connect: Value) -> Self {
+        let client = Self::start_as(url, connect, true).await;
+        client.wait_until_connected().await;
         client
+    }
+
+    async fn wait_until_connected(&self) {
+        let id = self.connection_id().await;
+        self.wait("its own connection.created", |seen| {
+            let created = seen.iter().filter_map(|s| s.notify("connection.created"));
+            created.filter(|value| value["connection_id"] == *id).map(|_| ()).next()
+        })
+        .await;
     }
 
     /// Waits until `find` finds something in the log.
@@ -157,6 +176,16 @@ impl Client {
         self.command(Command::Media(kind, payload.into()));
     }
 
+    /// Sends one packet on a layer of the video uplink.
+    pub(crate) fn send_layer(&self, rid: &'static str, payload: impl Into<Bytes>) {
+        self.command(Command::Layer(rid, payload.into()));
+    }
+
+    /// Asks for a key frame of every video it receives.
+    pub(crate) fn ask_for_key_frame(&self) {
+        self.command(Command::AskForKeyFrame);
+    }
+
     fn command(&self, command: Command) {
         assert!(self.commands.send(command).is_ok(), "the client has ended");
     }
@@ -178,12 +207,14 @@ struct Task {
     channels: HashMap<ChannelId, String>,
     compressed: HashSet<String>,
     uplinks: HashMap<MediaKind, TransceiverId>,
-    timestamps: HashMap<MediaKind, u32>,
+    timestamps: HashMap<TransceiverId, u32>,
+    sends_layers: bool,
+    layers: HashMap<&'static str, TransceiverId>,
     switched: bool,
 }
 
 impl Task {
-    fn new(websocket: WebSocket, seen: watch::Sender<Vec<Seen>>) -> Self {
+    fn new(websocket: WebSocket, seen: watch::Sender<Vec<Seen>>, sends_layers: bool) -> Self {
         Self {
             websocket: Some(websocket),
             driver: None,
@@ -192,6 +223,8 @@ impl Task {
             compressed: HashSet::new(),
             uplinks: HashMap::new(),
             timestamps: HashMap::new(),
+            sends_layers,
+            layers: HashMap::new(),
             switched: false,
         }
     }
@@ -221,7 +254,15 @@ impl Task {
         match command {
             Command::Send(message) => self.send(message).await,
             Command::SendOn(label, data) => self.send_on(&label, &data),
-            Command::Media(kind, payload) => self.send_media(kind, payload),
+            Command::Media(kind, payload) => {
+                let id = *self.uplinks.get(&kind).expect("an uplink");
+                self.send_rtp(id, kind, payload);
+            }
+            Command::Layer(rid, payload) => {
+                let id = *self.layers.get(rid).expect("a layer");
+                self.send_rtp(id, MediaKind::Video, payload);
+            }
+            Command::AskForKeyFrame => self.ask_for_key_frame(),
         }
         if let Some(driver) = &mut self.driver {
             driver.flush();
@@ -290,7 +331,17 @@ impl Task {
 
     fn answer(&mut self, offer: &Value) -> String {
         let peer = self.driver.as_mut().expect("after the offer").peer();
-        peer.handle_offer(offer["sdp"].as_str().expect("an SDP")).expect("a good offer");
+        let sdp = offer["sdp"].as_str().expect("an SDP");
+        if self.sends_layers {
+            peer.handle_offer(&layers::split_offer(sdp)).expect("a good offer");
+            for rid in layers::RIDS {
+                let layer = peer.transceivers().find(|info| info.mid == rid).expect("an m-line for each layer").id;
+                peer.set_sender(layer, "stream", rid).expect("an uplink");
+                self.layers.insert(rid, layer);
+            }
+            return layers::merge_answer(&peer.create_answer(Instant::now()).expect("an answer"));
+        }
+        peer.handle_offer(sdp).expect("a good offer");
         for (kind, name) in [(MediaKind::Audio, "audio"), (MediaKind::Video, "video")] {
             let mid = offer["mid"][name].as_str();
             let uplink = peer.transceivers().find(|info| Some(info.mid.as_str()) == mid);
@@ -311,7 +362,13 @@ impl Task {
                     self.channels.insert(id, label);
                 }
                 Event::DataChannelMessage { id, data, .. } => self.channel_message(id, data).await,
-                Event::KeyFrameRequested { .. } => self.saw(Seen::KeyFrameRequested),
+                Event::KeyFrameRequested { transceiver, .. } => {
+                    let layer = self.layers.iter().find(|(_, id)| **id == transceiver).map(|(rid, _)| *rid);
+                    self.saw(match layer {
+                        Some(rid) => Seen::LayerKeyFrameRequested(rid.to_owned()),
+                        None => Seen::KeyFrameRequested,
+                    });
+                }
                 Event::Rtp { transceiver, packet, .. } => {
                     let info = self.driver.as_mut().and_then(|driver| driver.peer().transceiver(transceiver));
                     let info = info.expect("a known m-line");
@@ -329,6 +386,9 @@ impl Task {
             if self.compressed.contains(&label) { Bytes::from(inflate(&data).expect("a zlib stream")) } else { data };
         if label.starts_with('#') {
             self.saw(Seen::Data { label, data });
+        } else if label == "rpc" {
+            let value = serde_json::from_slice(&data).expect("JSON from the server");
+            self.saw(Seen::Message { on: label, value });
         } else {
             let text = String::from_utf8(data.to_vec()).expect("text");
             // A re-offer on a channel is answered there, which may lead to further events.
@@ -359,11 +419,19 @@ impl Task {
         peer.send_data(Instant::now(), id, &data, false).expect("sent");
     }
 
-    fn send_media(&mut self, kind: MediaKind, payload: Bytes) {
-        let id = *self.uplinks.get(&kind).expect("an uplink");
+    fn ask_for_key_frame(&mut self) {
+        let peer = self.driver.as_mut().expect("a connection").peer();
+        let videos: Vec<_> =
+            peer.transceivers().filter(|info| info.kind == MediaKind::Video && info.remote_sends).collect();
+        for video in videos {
+            peer.request_key_frame(Instant::now(), video.id, None);
+        }
+    }
+
+    fn send_rtp(&mut self, id: TransceiverId, kind: MediaKind, payload: Bytes) {
         let peer = self.driver.as_mut().expect("a connection").peer();
         let codec = peer.transceiver(id).and_then(|info| info.codecs.first().cloned()).expect("a codec");
-        let timestamp = self.timestamps.entry(kind).or_default();
+        let timestamp = self.timestamps.entry(id).or_default();
         *timestamp = timestamp.wrapping_add(codec.clock_rate / 50);
         let packet = OutboundRtp {
             payload_type: codec.payload_type,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ._codecs import SoraVideoCodecPreference
 from ._enums import (
+    SoraDegradationPreference,
     SoraLoggingSeverity,
     SoraSignalingDirection,
     SoraSignalingErrorCode,
@@ -241,7 +242,7 @@ class Sora:
         proxy_username: str | None = None,
         proxy_password: str | None = None,
         proxy_agent: str | None = None,
-        degradation_preference: None = None,
+        degradation_preference: SoraDegradationPreference | int | None = None,
         user_agent: str | None = None,
     ) -> SoraConnection:
         """Makes a connection; it connects when its connect() is called."""

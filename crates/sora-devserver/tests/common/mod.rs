@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
 pub(crate) mod http;
-pub(crate) mod layers;
 pub(crate) mod token;
 
 use std::collections::{HashMap, HashSet};
@@ -209,7 +208,6 @@ struct Task {
     uplinks: HashMap<MediaKind, TransceiverId>,
     timestamps: HashMap<TransceiverId, u32>,
     sends_layers: bool,
-    layers: HashMap<&'static str, TransceiverId>,
     switched: bool,
 }
 
@@ -224,7 +222,6 @@ impl Task {
             uplinks: HashMap::new(),
             timestamps: HashMap::new(),
             sends_layers,
-            layers: HashMap::new(),
             switched: false,
         }
     }
@@ -256,11 +253,11 @@ impl Task {
             Command::SendOn(label, data) => self.send_on(&label, &data),
             Command::Media(kind, payload) => {
                 let id = *self.uplinks.get(&kind).expect("an uplink");
-                self.send_rtp(id, kind, payload);
+                self.send_rtp(id, kind, None, payload);
             }
             Command::Layer(rid, payload) => {
-                let id = *self.layers.get(rid).expect("a layer");
-                self.send_rtp(id, MediaKind::Video, payload);
+                let id = *self.uplinks.get(&MediaKind::Video).expect("an uplink");
+                self.send_rtp(id, MediaKind::Video, Some(rid), payload);
             }
             Command::AskForKeyFrame => self.ask_for_key_frame(),
         }
@@ -332,21 +329,14 @@ impl Task {
     fn answer(&mut self, offer: &Value) -> String {
         let peer = self.driver.as_mut().expect("after the offer").peer();
         let sdp = offer["sdp"].as_str().expect("an SDP");
-        if self.sends_layers {
-            peer.handle_offer(&layers::split_offer(sdp)).expect("a good offer");
-            for rid in layers::RIDS {
-                let layer = peer.transceivers().find(|info| info.mid == rid).expect("an m-line for each layer").id;
-                peer.set_sender(layer, "stream", rid).expect("an uplink");
-                self.layers.insert(rid, layer);
-            }
-            return layers::merge_answer(&peer.create_answer(Instant::now()).expect("an answer"));
-        }
         peer.handle_offer(sdp).expect("a good offer");
         for (kind, name) in [(MediaKind::Audio, "audio"), (MediaKind::Video, "video")] {
             let mid = offer["mid"][name].as_str();
             let uplink = peer.transceivers().find(|info| Some(info.mid.as_str()) == mid);
             if let Some(uplink) = uplink {
-                peer.set_sender(uplink.id, "stream", name, &[]).expect("an uplink");
+                let wanted = uplink.wanted_rids.into_iter().filter(|_| self.sends_layers);
+                let rids: Vec<String> = wanted.map(|layer| layer.rid).collect();
+                peer.set_sender(uplink.id, "stream", name, &rids).expect("an uplink");
                 self.uplinks.insert(kind, uplink.id);
             }
         }
@@ -362,13 +352,10 @@ impl Task {
                     self.channels.insert(id, label);
                 }
                 Event::DataChannelMessage { id, data, .. } => self.channel_message(id, data).await,
-                Event::KeyFrameRequested { transceiver, .. } => {
-                    let layer = self.layers.iter().find(|(_, id)| **id == transceiver).map(|(rid, _)| *rid);
-                    self.saw(match layer {
-                        Some(rid) => Seen::LayerKeyFrameRequested(rid.to_owned()),
-                        None => Seen::KeyFrameRequested,
-                    });
-                }
+                Event::KeyFrameRequested { rid, .. } => self.saw(match rid {
+                    Some(rid) => Seen::LayerKeyFrameRequested(rid),
+                    None => Seen::KeyFrameRequested,
+                }),
                 Event::Rtp { transceiver, packet, .. } => {
                     let info = self.driver.as_mut().and_then(|driver| driver.peer().transceiver(transceiver));
                     let info = info.expect("a known m-line");
@@ -428,7 +415,7 @@ impl Task {
         }
     }
 
-    fn send_rtp(&mut self, id: TransceiverId, kind: MediaKind, payload: Bytes) {
+    fn send_rtp(&mut self, id: TransceiverId, kind: MediaKind, rid: Option<&str>, payload: Bytes) {
         let peer = self.driver.as_mut().expect("a connection").peer();
         let codec = peer.transceiver(id).and_then(|info| info.codecs.first().cloned()).expect("a codec");
         let timestamp = self.timestamps.entry(id).or_default();
@@ -439,7 +426,7 @@ impl Task {
             marker: kind == MediaKind::Video,
             payload,
             sequence_number: None,
-            rid: None,
+            rid: rid.map(Into::into),
         };
         peer.send_rtp(Instant::now(), id, &packet);
     }

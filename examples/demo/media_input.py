@@ -49,6 +49,17 @@ def read_number(picture: Picture) -> int | None:
     return number if value == int("".join("01"[bit] for bit in bits), 2) else None
 
 
+#: Size of the pictures that every received picture is checked with.
+THUMBNAIL = (80, 45)
+
+
+def thumbnail(picture: Picture) -> Picture:
+    """A picture of any size as a small one, the average of its blocks."""
+    import cv2
+
+    return cv2.resize(picture, THUMBNAIL, interpolation=cv2.INTER_AREA)
+
+
 class VideoInput(Protocol):
     """Pictures by number."""
 

@@ -52,6 +52,7 @@ def main() -> int:
     parser.add_argument("--video", type=Path)
     parser.add_argument("--audio", type=Path)
     parser.add_argument("--openh264")
+    parser.add_argument("--simulcast", action="store_true")
     parser.add_argument("--report", type=Path, required=True)
     args = parser.parse_args()
     width, height = (int(n) for n in args.size.split("x"))
@@ -69,6 +70,7 @@ def main() -> int:
         video_source=video_source,
         video_codec_type=args.codec,
         video_bit_rate=args.bit_rate,
+        simulcast=args.simulcast or None,
     )
     connected, subscriber_there = threading.Event(), threading.Event()
     ended: list[str] = []

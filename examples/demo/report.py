@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from media_input import BLOCK_SAMPLES, SAMPLE_RATE, open_audio, open_video
+from media_input import BLOCK_SAMPLES, SAMPLE_RATE, VideoInput, open_audio, open_video, thumbnail
 
 WINDOW = SAMPLE_RATE
 HOP = SAMPLE_RATE // 4
@@ -64,6 +64,24 @@ def psnr(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
     return float(99.0 if error == 0 else 10 * np.log10(255**2 / error))
 
 
+def layers(subscriber: dict, thumbnails: npt.NDArray[np.uint8], pictures: VideoInput) -> dict:
+    """What arrived of each picture size, and how much the worst picture of all differs from the one that was sent."""
+    likeness: list[float] = []
+    sizes: dict[str, int] = {}
+    for (number, _), size, small in zip(subscriber["frames"], subscriber["sizes"], thumbnails, strict=True):
+        if number is None:
+            likeness.append(0.0)
+            continue
+        likeness.append(psnr(thumbnail(pictures.frame(number)), small))
+        name = f"{size[0]}x{size[1]}"
+        sizes[name] = sizes.get(name, 0) + 1
+    return {
+        "layers": sizes,
+        "switches": [rid for rid, _ in subscriber["switches"]],
+        "worst_picture_db": round(min(likeness), 2) if likeness else None,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dir", type=Path, required=True)
@@ -105,6 +123,8 @@ def main() -> None:
             "receiver": round(subscriber["cpu_s_per_min"], 2),
         },
     }
+    if subscriber["switches"]:
+        result |= layers(subscriber, media["thumbnails"], pictures)
     print(json.dumps(result))
 
 

@@ -9,11 +9,12 @@ import signal
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from media_input import SAMPLE_RATE, read_number
+from media_input import SAMPLE_RATE, read_number, thumbnail
 
 from sora_sdk import (
     Sora,
@@ -26,6 +27,8 @@ from sora_sdk import (
 )
 
 KEEP_EVERY = 30
+#: Simulcast layers to ask for, one after the other.
+LAYERS = ("r0", "r1", "r2", "r0", "r2")
 
 
 def cpu_seconds() -> float:
@@ -37,10 +40,18 @@ def say(**event: object) -> None:
     print(json.dumps(event), flush=True)
 
 
+def ask_for_layer(api: str, channel: str, connection_id: str, rid: str) -> None:
+    body = json.dumps({"channel_id": channel, "connection_id": connection_id, "rid": rid}).encode()
+    headers = {"x-sora-target": "Sora_20251217.RequestSimulcastRid", "content-type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(api, body, headers), timeout=5):
+        say(event="layer", asked_for=rid)
+
+
 class Subscriber:
     """Collects everything the callbacks deliver."""
 
-    def __init__(self) -> None:
+    def __init__(self, simulcast: bool) -> None:
+        self.simulcast = simulcast
         self.frames: list[tuple[int | None, float]] = []
         self.kept: dict[int, npt.NDArray[np.uint8]] = {}
         self.last: npt.NDArray[np.uint8] | None = None
@@ -51,6 +62,13 @@ class Subscriber:
         self.over = threading.Event()
         self.created = threading.Event()
         self.cpu_at_first_frame: float | None = None
+        self.connection_id = ""
+        self.sizes: list[tuple[int, int]] = []
+        self.switches: list[tuple[str, float]] = []
+        self.thumbnails: list[npt.NDArray[np.uint8]] = []
+
+    def on_set_offer(self, text: str) -> None:
+        self.connection_id = json.loads(text)["connection_id"]
 
     def on_track(self, track: SoraMediaTrack) -> None:
         if track.kind == "video":
@@ -69,8 +87,11 @@ class Subscriber:
         picture = frame.data()
         number = read_number(picture)
         self.frames.append((number, now))
+        self.sizes.append((picture.shape[1], picture.shape[0]))
+        if self.simulcast:
+            self.thumbnails.append(thumbnail(picture))
         self.last = picture
-        if number is not None and number % KEEP_EVERY == KEEP_EVERY // 2:
+        if not self.simulcast and number is not None and number % KEEP_EVERY == KEEP_EVERY // 2:
             self.kept[number] = picture
 
     def on_audio(self, frame: SoraAudioFrame) -> None:
@@ -81,6 +102,8 @@ class Subscriber:
         message = json.loads(text)
         if message["event_type"] == "connection.created":
             self.created.set()
+        if message["event_type"] == "simulcast.switched":
+            self.switches.append((message["current_rid"], time.monotonic()))
         if message["event_type"] == "connection.destroyed":
             self.over.set()
 
@@ -95,15 +118,20 @@ def main() -> int:
     parser.add_argument("--channel", required=True)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--openh264")
+    parser.add_argument("--simulcast-api", help="HTTP API of the server: ask for one layer after the other")
     parser.add_argument("--report", type=Path, required=True)
     args = parser.parse_args()
 
-    subscriber = Subscriber()
+    subscriber = Subscriber(simulcast=bool(args.simulcast_api))
     signal.signal(signal.SIGTERM, lambda *_: subscriber.over.set())
     sora = Sora(openh264=args.openh264)
     connection = sora.create_connection(
-        signaling_urls=[args.url], role="recvonly", channel_id=args.channel
+        signaling_urls=[args.url],
+        role="recvonly",
+        channel_id=args.channel,
+        simulcast_request_rid=LAYERS[0] if args.simulcast_api else None,
     )
+    connection.on_set_offer = subscriber.on_set_offer
     connection.on_track = subscriber.on_track
     connection.on_notify = subscriber.on_notify
     connection.on_disconnect = subscriber.on_disconnect
@@ -111,7 +139,11 @@ def main() -> int:
     connection.connect()
     deadline = started + args.seconds + 30
     reported = time.monotonic()
+    turns = list(LAYERS[1:]) if args.simulcast_api else []
     while not subscriber.over.wait(0.25) and time.monotonic() < deadline:
+        turn = (len(LAYERS) - len(turns)) * args.seconds / len(LAYERS)
+        if turns and subscriber.frames and time.monotonic() - subscriber.frames[0][1] >= turn:
+            ask_for_layer(args.simulcast_api, args.channel, subscriber.connection_id, turns.pop(0))
         if time.monotonic() - reported >= 1:
             reported = time.monotonic()
             say(event="progress", received=len(subscriber.frames))
@@ -129,11 +161,14 @@ def main() -> int:
         last=subscriber.last,
         kept_numbers=np.array(list(subscriber.kept)),
         kept=np.array(list(subscriber.kept.values())),
+        thumbnails=np.array(subscriber.thumbnails),
     )
     report = {
         "first_frame_ms": (first - started) * 1000,
         "started": started,
         "frames": subscriber.frames,
+        "sizes": subscriber.sizes,
+        "switches": subscriber.switches,
         "sound_times": subscriber.sound_times,
         "cpu_s_per_min": cpu,
         "ended": subscriber.ended,

@@ -53,6 +53,9 @@ pub(crate) struct Options {
     /// Video codec
     #[arg(long, value_enum, default_value = "vp9")]
     codec: Codec,
+    /// Send three sizes at once; the receiver asks for one after the other
+    #[arg(long)]
+    simulcast: bool,
     /// Picture size, even numbers
     #[arg(long, default_value = "1280x720", value_parser = size)]
     size: String,
@@ -145,7 +148,12 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
-fn start_server(program: &Path) -> Outcome<(Running, String)> {
+struct Urls {
+    signaling: String,
+    api: String,
+}
+
+fn start_server(program: &Path) -> Outcome<(Running, Urls)> {
     let mut command = Command::new(program);
     command.args(["--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"]);
     let mut server = Running::start("server", &mut command)?;
@@ -155,8 +163,8 @@ fn start_server(program: &Path) -> Outcome<(Running, String)> {
         return Err(format!("the server did not say that it listens within {} s", SERVER_START.as_secs()));
     };
     let value: Value = serde_json::from_str(&ready).context(format_args!("the server's first line {ready:?}"))?;
-    let url = value["signaling_url"].as_str().ok_or_else(|| format!("no signaling_url in {ready}"))?;
-    Ok((server, url.to_owned()))
+    let url = |name: &str| value[name].as_str().map(str::to_owned).ok_or_else(|| format!("no {name} in {ready}"));
+    Ok((server, Urls { signaling: url("signaling_url")?, api: url("api_url")? }))
 }
 
 struct Streaming<'a> {
@@ -189,17 +197,23 @@ impl Streaming<'_> {
         }
     }
 
-    fn subscriber(&self, url: &str) -> Outcome<Running> {
+    fn subscriber(&self, Urls { signaling: url, api }: &Urls) -> Outcome<Running> {
         let mut command = self.program("subscriber.py");
         command.args(["--url", url, "--channel", CHANNEL, "--report"]).arg(self.folder.join("subscriber.json"));
+        if self.options.simulcast {
+            command.args(["--simulcast-api", api]);
+        }
         Running::start("subscriber", &mut command)
     }
 
-    fn publisher(&self, url: &str) -> Outcome<Running> {
+    fn publisher(&self, Urls { signaling: url, .. }: &Urls) -> Outcome<Running> {
         let mut command = self.program("publisher.py");
         command.args(["--url", url, "--channel", CHANNEL, "--report"]).arg(self.folder.join("publisher.json"));
         self.media(&mut command);
         command.args(["--bit-rate", &self.options.bit_rate.to_string()]);
+        if self.options.simulcast {
+            command.arg("--simulcast");
+        }
         Running::start("publisher", &mut command)
     }
 
@@ -286,12 +300,18 @@ pub(crate) fn demo(workspace: &Workspace, options: &Options) -> Outcome {
     let (interpreter, programs) = (&interpreter, &programs);
     let streaming = Streaming { options, interpreter, programs, path: &path, folder: &folder, openh264 };
 
-    let (mut server, url) = start_server(&server_program)?;
-    eprintln!("streaming {} {} for {} s through {url}", options.codec.name(), options.size, options.seconds);
+    let (mut server, urls) = start_server(&server_program)?;
+    eprintln!(
+        "streaming {} {} for {} s through {}",
+        options.codec.name(),
+        options.size,
+        options.seconds,
+        urls.signaling
+    );
     let (to, lines) = channel();
-    let mut subscriber = streaming.subscriber(&url)?;
+    let mut subscriber = streaming.subscriber(&urls)?;
     read_lines(&mut subscriber, to.clone())?;
-    let mut publisher = streaming.publisher(&url)?;
+    let mut publisher = streaming.publisher(&urls)?;
     read_lines(&mut publisher, to)?;
     let (published, server_cpu) = stream(&mut publisher, &mut server, &lines, options.seconds)?;
     let received = subscriber.wait(SUBSCRIBER_END).or_else(|| subscriber.stop(SUBSCRIBER_END));
@@ -322,6 +342,9 @@ pub(crate) fn demo(workspace: &Workspace, options: &Options) -> Outcome {
         fs::write(file, &text).context(file.display())?;
     }
     print!("{}", table(&result, &folder));
+    if options.simulcast && result["layers"].as_object().is_none_or(|layers| layers.len() < 3) {
+        failed.push(format!("expected three layers, got {}", result["layers"]));
+    }
     if result["received_frames"].as_u64().unwrap_or(0) == 0 {
         failed.push("no picture arrived".to_owned());
     }
@@ -338,7 +361,7 @@ fn table(result: &Value, folder: &Path) -> String {
         format!("{}, 95 of 100 within {}", number(&value["p50"], "ms"), number(&value["p95"], "ms"))
     };
     let cpu = &result["cpu_s_per_min"];
-    let rows = [
+    let mut rows = vec![
         ("codec", result["codec"].as_str().unwrap_or("?").to_owned()),
         ("received size", format!("{}x{}", result["width"], result["height"])),
         ("pictures", format!("{} of {} received", result["received_frames"], result["sent_frames"])),
@@ -353,6 +376,11 @@ fn table(result: &Value, folder: &Path) -> String {
         ("last picture", folder.join("last.png").display().to_string()),
         ("received sound", folder.join("received.wav").display().to_string()),
     ];
+    if result["layers"].is_object() {
+        rows.push(("sizes received", result["layers"].to_string()));
+        rows.push(("layers switched to", result["switches"].to_string()));
+        rows.push(("worst picture", number(&result["worst_picture_db"], "dB PSNR at 80x45")));
+    }
     rows.iter().map(|(name, value)| format!("{name:<20} {value}\n")).collect()
 }
 

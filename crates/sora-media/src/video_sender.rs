@@ -218,24 +218,31 @@ impl Worker {
         let frame_rate = self.frame_rate();
         let sizes = self.share_bandwidth(frame, frame_rate);
         self.pass_on_requests();
-        // From the largest down, so that each one is made from the one above.
-        let mut above: Option<Arc<I420Buffer>> = None;
-        for index in (0..self.layers.len()).rev() {
-            if !self.layers[index].wants_picture(frame.timestamp_us) {
-                continue;
-            }
-            match self.scaled(frame, above.as_ref(), sizes[index]) {
-                Ok(picture) => {
-                    self.encode(index, &picture, frame.timestamp_us);
-                    above = Some(picture);
-                }
-                Err(error) => tracing::warn!(%error, "picture not sent"),
-            }
+        for (index, picture) in self.scaled_pictures(frame, &sizes) {
+            self.encode(index, &picture, frame.timestamp_us);
         }
         let bitrate_bps = self.layers.iter().filter_map(Layer::target).sum();
         let (width, height) = (frame.width(), frame.height());
         let encoding = started.elapsed();
         self.adaptation.observe(&Observation { interval, encoding, bitrate_bps, width, height, frame_rate });
+    }
+
+    /// The pictures of the layers to encode, lowest first: it is the quickest, and what new receivers begin with. Each
+    /// one is made from the one above it.
+    fn scaled_pictures(&mut self, frame: &VideoFrame, sizes: &[(u32, u32)]) -> Vec<(usize, Arc<I420Buffer>)> {
+        let mut pictures: Vec<(usize, Arc<I420Buffer>)> = Vec::with_capacity(self.layers.len());
+        for index in (0..self.layers.len()).rev() {
+            if !self.layers[index].wants_picture(frame.timestamp_us) {
+                continue;
+            }
+            let above = pictures.last().map(|(_, picture)| picture);
+            match self.scaled(frame, above, sizes[index]) {
+                Ok(picture) => pictures.push((index, picture)),
+                Err(error) => tracing::warn!(%error, "picture not sent"),
+            }
+        }
+        pictures.reverse();
+        pictures
     }
 
     /// The frame itself if it has the size, else the picture of the layer above or the frame made smaller.

@@ -64,6 +64,12 @@ def reference_python() -> str:
 
 
 @pytest.fixture(scope="session")
+def openh264() -> str:
+    """The OpenH264 library for H.264, in SORA_OPENH264."""
+    return str(_required("SORA_OPENH264"))
+
+
+@pytest.fixture(scope="session")
 def npm_dir() -> Path:
     """The folder with node_modules; checked together with node itself."""
     folder = _required("SORA_NPM_DIR")

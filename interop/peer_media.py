@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 WIDTH, HEIGHT, FRAME_RATE = 640, 480, 30
 SAMPLE_RATE, BLOCK_SAMPLES, TONE_HZ = 48_000, 480, 440.0
-BLOCK, BITS, CHECK = 32, 12, 8
+BITS, CHECK = 12, 8
 PAYLOAD_TAIL = bytes(range(256))
 
 Picture = npt.NDArray[np.uint8]
@@ -29,9 +29,10 @@ def moving_picture(number: int) -> Picture:
     ramp = np.linspace(60, 180, WIDTH, dtype=np.uint8)
     picture = np.repeat(np.tile(ramp, (HEIGHT, 1))[:, :, None], 3, axis=2)
     left = number * 6 % (WIDTH - 80)
-    picture[120:440, left : left + 80] = (40, 90, 230)
+    picture[HEIGHT // 4 : HEIGHT - 40, left : left + 80] = (40, 90, 230)
+    block = WIDTH // (BITS + CHECK)
     for position, bit in enumerate(_bits(number)):
-        picture[:BLOCK, position * BLOCK : (position + 1) * BLOCK] = 235 if bit else 16
+        picture[:block, position * block : (position + 1) * block] = 235 if bit else 16
     return picture
 
 

@@ -16,15 +16,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sora_sdk import Sora, SoraAudioStreamSink, SoraVideoSink
+from sora_sdk import (
+    Sora,
+    SoraAudioStreamSink,
+    SoraVideoCodecImplementation,
+    SoraVideoSink,
+    create_video_codec_preference_from_implementation,
+    get_video_codec_capability,
+)
 
 import peer_media as media
 
 CONNECT_DEADLINE_S = 20.0
 IDLE_DEADLINE_S = 30.0
-OUTGOING = ("kind", "packetsSent", "targetBitrate", "frameWidth", "pliCount", "nackCount", "qualityLimitationReason")
+OUTGOING = ("kind", "rid", "active", "framesEncoded", "encoderImplementation", "packetsSent", "targetBitrate", "frameWidth", "pliCount", "nackCount", "qualityLimitationReason")
 ROLES = {"publish": "sendonly", "receive": "recvonly", "both": "sendrecv"}
 CALLBACKS = ("on_set_offer", "on_notify", "on_switched", "on_ws_close", "on_data_channel", "on_message", "on_track")
+
+
+def make_sora(openh264: str | None) -> Sora:
+    """With a library for H.264, in the way 2025 asks for it: the library and a preference that names it."""
+    if openh264 is None:
+        return Sora()
+    capability = get_video_codec_capability(openh264)
+    preference = create_video_codec_preference_from_implementation(capability, SoraVideoCodecImplementation.INTERNAL)
+    preference.merge(
+        create_video_codec_preference_from_implementation(capability, SoraVideoCodecImplementation.CISCO_OPENH264)
+    )
+    return Sora(openh264=openh264, video_codec_preference=preference)
 
 
 class Peer:
@@ -42,12 +61,13 @@ class Peer:
         self.others: set[str] = set()
         self.video, self.sound = media.VideoTally(), list[Any]()
         self.frames_of: dict[str, int] = {}
+        self.wide_since: float | None = None
         self.sinks: list[Any] = []
         self.tracks: list[Any] = []
         self.identities: list[tuple[str, str, str]] = []
         self.created, self.disconnected, self.label_open = threading.Event(), threading.Event(), threading.Event()
         self.other_left, self.enough = threading.Event(), threading.Event()
-        sora = Sora()
+        sora = make_sora(args.openh264)
         self.sora = sora
         self.publishes = args.role != "receive"
         sources: dict[str, Any] = {}
@@ -154,8 +174,13 @@ class Peer:
     def on_video(self, track_id: str, frame: Any) -> None:
         now = time.monotonic()
         self.frames_of[track_id] = self.frames_of.get(track_id, 0) + 1
-        self.video.add(frame.data(), now)
-        if now - self.video.times[0] >= self.args.seconds:
+        picture = frame.data()
+        self.video.add(picture, now)
+        if picture.shape[1] == (self.args.width_wanted or picture.shape[1]):
+            self.wide_since = self.wide_since or now
+        else:
+            self.wide_since = None
+        if self.wide_since and now - self.wide_since >= self.args.seconds:
             self.enough.set()
 
     def on_audio(self, track_id: str, frame: Any) -> None:
@@ -282,8 +307,13 @@ def main() -> int:
     parser.add_argument("--header", action="store_true", help="ask for the sender's connection id before each message")
     parser.add_argument("--picture", choices=["moving", "halves"], default="moving")
     parser.add_argument("--connect-deadline", type=float, default=CONNECT_DEADLINE_S)
+    parser.add_argument("--openh264", help="library for H.264")
+    parser.add_argument("--size", default="640x480", help="of the pictures to publish")
+    parser.add_argument("--width-wanted", type=int, help="--seconds counts from when pictures are so wide")
     parser.add_argument("--more", default="{}", help="more arguments of create_connection, as JSON")
-    return Peer(parser.parse_args()).run()
+    args = parser.parse_args()
+    media.WIDTH, media.HEIGHT = (int(side) for side in args.size.split("x"))
+    return Peer(args).run()
 
 
 if __name__ == "__main__":

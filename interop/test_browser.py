@@ -38,11 +38,11 @@ class Browser:
 
     def start(
         self, url: str, channel: str, role: str, mode: str, codec: str | None = None, compress: bool | None = None,
-        header: bool = False,
+        header: bool = False, **more: Any,
     ) -> str:  # fmt: skip
         """Connects and returns the connection id."""
         connected = self.call(
-            "start", url=url, channel=channel, role=role, mode=mode, codec=codec, compress=compress, header=header
+            "start", url=url, channel=channel, role=role, mode=mode, codec=codec, compress=compress, header=header, **more
         )
         return str(connected["connection_id"])
 
@@ -85,28 +85,35 @@ def check_camera(received: dict[str, Any]) -> None:
     assert [code for code, _ in received["on_disconnect"]] == ["CLOSE_SUCCEEDED"], received
 
 
-@pytest.mark.parametrize(("mode", "codec"), [("ws", "VP8"), ("ws", "VP9"), ("hybrid", "VP8"), ("dc", "VP9")])
+@pytest.mark.parametrize(
+    ("mode", "codec"),
+    [("ws", "VP8"), ("ws", "VP9"), ("ws", "AV1"), ("ws", "H264"), ("hybrid", "VP8"), ("dc", "VP9")],
+)
 def test_browser_publishes(
-    devserver: str, our_python: str, browser: Browser, children: list[Child], channel: str, mode: str, codec: str
-) -> None:
+    devserver: str, our_python: str, openh264: str, browser: Browser, children: list[Child], channel: str,
+    mode: str, codec: str,
+) -> None:  # fmt: skip
     """We receive the browser's camera and microphone."""
     browser.start(devserver, channel, "sendonly", mode, codec)
-    receiver = start_peer(our_python, devserver, channel, "receive", mode=mode, seconds=SECONDS)
+    receiver = start_peer(our_python, devserver, channel, "receive", mode=mode, seconds=SECONDS, openh264=openh264)
     children.append(receiver)
     check_camera(receiver.result(DEADLINE_S))
     browser.stop()
 
 
-@pytest.mark.parametrize(("mode", "codec"), [("ws", "VP8"), ("ws", "VP9"), ("hybrid", "VP9"), ("dc", "VP8")])
+@pytest.mark.parametrize(
+    ("mode", "codec"),
+    [("ws", "VP8"), ("ws", "VP9"), ("ws", "AV1"), ("ws", "H264"), ("hybrid", "VP9"), ("dc", "VP8")],
+)
 @pytest.mark.parametrize("browser_first", [False, True])
 def test_browser_plays(
-    devserver: str, our_python: str, browser: Browser, children: list[Child], channel: str,
+    devserver: str, our_python: str, openh264: str, browser: Browser, children: list[Child], channel: str,
     mode: str, codec: str, browser_first: bool,
 ) -> None:  # fmt: skip
     """The browser decodes and shows what we publish, whoever comes first, and hears it."""
     if browser_first:
         browser.start(devserver, channel, "recvonly", mode)
-    publisher = start_peer(our_python, devserver, channel, "publish", mode=mode, codec=codec, picture="halves")
+    publisher = start_peer(our_python, devserver, channel, "publish", mode=mode, codec=codec, picture="halves", openh264=openh264)
     children.append(publisher)
     publisher.event("connected", DEADLINE_S)
     if not browser_first:
@@ -121,6 +128,43 @@ def test_browser_plays(
     sent = publisher.result(DEADLINE_S)
     assert later["streams"] == [sent["connection_id"]], (later, sent["connection_id"])
     assert [code for code, _ in sent["on_disconnect"]] == ["CLOSE_SUCCEEDED"], sent
+
+
+@pytest.mark.parametrize(("rid", "width"), [("r0", 320), ("r1", 640), ("r2", 1280)])
+@pytest.mark.parametrize("codec", ["VP8", "VP9"])
+def test_browser_simulcast(
+    devserver: str, our_python: str, browser: Browser, children: list[Child], channel: str, codec: str,
+    rid: str, width: int,
+) -> None:  # fmt: skip
+    """The browser sends three layers; we get the one we ask for."""
+    browser.start(devserver, channel, "sendonly", "ws", codec, simulcast=True, width=1280, height=720)
+    more = json.dumps({"simulcast_request_rid": rid})
+    receiver = start_peer(our_python, devserver, channel, "receive", seconds=2.0, width_wanted=width, more=more)
+    children.append(receiver)
+    received = receiver.result(DEADLINE_S)
+    assert received["size"] == [width, width * 9 // 16], received
+    browser.stop()
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+def test_browser_plays_a_layer(
+    devserver: str, our_python: str, openh264: str, browser: Browser, children: list[Child], channel: str, codec: str
+) -> None:
+    """The browser shows a layer of what we send in three."""
+    more = json.dumps({"simulcast": True})
+    options = {"codec": codec, "picture": "halves", "openh264": openh264, "size": "1280x720", "more": more}
+    publisher = start_peer(our_python, devserver, channel, "publish", **options)
+    children.append(publisher)
+    publisher.event("connected", DEADLINE_S)
+    browser.start(devserver, channel, "recvonly", "ws")
+    browser.call("play", frames=30, deadline_ms=20_000)
+    later = browser.call("play", frames=75, deadline_ms=10_000)
+    assert (later["width"], later["height"]) == (320, 180), later
+    check_red_and_blue(later)
+    browser.stop()
+    sent = publisher.result(DEADLINE_S)
+    layers = [(entry["rid"], entry["frameWidth"]) for entry in sent["outgoing"] if entry["kind"] == "video"]
+    assert sorted(layers) == [("r0", 320), ("r1", 640), ("r2", 1280)], sent["outgoing"]
 
 
 @pytest.mark.parametrize("mode", ["ws", "dc"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -32,10 +33,12 @@ def run_pair(
     return sender.result(DEADLINE_S), taker.result(DEADLINE_S)
 
 
-def check_media(received: dict[str, Any]) -> None:
+def check_media(received: dict[str, Any], codec: str = "VP8") -> None:
     """At least 25 pictures a second that are the ones sent, in their shape, and the tone within one percent."""
     assert received["fps"] >= 25, received
-    assert received["numbers"] >= 0.9 * received["frames"], received
+    # libaom's fast modes take some flips of black and white blocks for motion, in the reference too.
+    legible = 0.8 if codec == "AV1" else 0.9
+    assert received["numbers"] >= legible * received["frames"], received
     width, height = received["size"]
     # A congestion controller may scale down; libwebrtc's steps may also round to multiples of 16.
     assert width >= 320 and abs(width / height - 4 / 3) < 0.05, received
@@ -54,30 +57,62 @@ def check_ending(result: dict[str, Any], mode: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "mode"), [("VP8", "ws"), ("VP8", "hybrid"), ("VP8", "dc"), ("VP9", "ws"), ("VP9", "dc")]
+    ("codec", "mode"),
+    [("VP8", "ws"), ("VP8", "hybrid"), ("VP8", "dc"), ("VP9", "ws"), ("VP9", "dc"), ("AV1", "ws"), ("H264", "ws")],
 )
 def test_reference_publishes(
-    devserver: str, our_python: str, reference_python: str, children: list[Child], channel: str, codec: str, mode: str
-) -> None:
+    devserver: str, our_python: str, reference_python: str, openh264: str, children: list[Child], channel: str,
+    codec: str, mode: str,
+) -> None:  # fmt: skip
     """What the reference publishes we receive: picture rate, numbers, tone, and both ends are clean."""
-    sent, received = run_pair(children, devserver, channel, reference_python, our_python, codec, mode=mode)
-    check_media(received)
+    options = {"mode": mode, "openh264": openh264}
+    sent, received = run_pair(children, devserver, channel, reference_python, our_python, codec, **options)
+    check_media(received, codec)
     check_ending(sent, mode)
     check_ending(received, mode)
 
 
 @pytest.mark.parametrize(
-    ("codec", "mode"), [("VP8", "ws"), ("VP8", "hybrid"), ("VP8", "dc"), ("VP9", "ws"), ("VP9", "hybrid")]
+    ("codec", "mode"),
+    [("VP8", "ws"), ("VP8", "hybrid"), ("VP8", "dc"), ("VP9", "ws"), ("VP9", "hybrid"), ("AV1", "ws"), ("H264", "ws")],
 )
 def test_we_publish(
-    devserver: str, our_python: str, reference_python: str, children: list[Child], channel: str, codec: str, mode: str
-) -> None:
+    devserver: str, our_python: str, reference_python: str, openh264: str, children: list[Child], channel: str,
+    codec: str, mode: str,
+) -> None:  # fmt: skip
     """What we publish the reference receives: picture rate, numbers, tone, and both ends are clean."""
-    sent, received = run_pair(children, devserver, channel, our_python, reference_python, codec, mode=mode)
-    check_media(received)
+    options = {"mode": mode, "openh264": openh264}
+    sent, received = run_pair(children, devserver, channel, our_python, reference_python, codec, **options)
+    check_media(received, codec)
     assert received["size"] == [640, 480], received
     check_ending(sent, mode)
     check_ending(received, mode)
+
+
+@pytest.mark.parametrize(("rid", "width"), [("r0", 320), ("r1", 640), ("r2", 1280)])
+@pytest.mark.parametrize("we_publish", [True, False])
+def test_simulcast(
+    devserver: str, our_python: str, reference_python: str, children: list[Child], channel: str,
+    we_publish: bool, rid: str, width: int,
+) -> None:  # fmt: skip
+    """A receiver gets the layer it asks for of the three that are sent, in whole pictures."""
+    publisher, receiver = (our_python, reference_python) if we_publish else (reference_python, our_python)
+    options: dict[str, Any] = {"codec": "VP8", "size": "1280x720", "more": json.dumps({"simulcast": True})}
+    sender = start_peer(publisher, devserver, channel, "publish", **options)
+    children.append(sender)
+    sender.event("connected", DEADLINE_S)
+    # The reference of 2025.4 knows the older name only.
+    wanted = json.dumps({"simulcast_rid": rid, "simulcast": True})
+    taker = start_peer(receiver, devserver, channel, "receive", seconds=2.0, width_wanted=width, more=wanted)
+    children.append(taker)
+    received = taker.result(DEADLINE_S)
+    # libwebrtc makes sides multiples of 16.
+    assert received["size"][0] == width and abs(received["size"][1] - width * 9 // 16) < 16, received
+    assert received["numbers"] >= 0.9 * received["frames"], received
+    sent = sender.result(DEADLINE_S)
+    layers = sorted(entry["rid"] for entry in sent["outgoing"] if entry["kind"] == "video")
+    assert layers == ["r0", "r1", "r2"], sent["outgoing"]
+    assert "SimulcastEncoderAdapter" in str(sent["outgoing"]), sent["outgoing"]
 
 
 @pytest.mark.parametrize("compress", ["false", "true"])

@@ -110,7 +110,12 @@ pub(crate) struct Encodings(Vec<(Rid, Map<String, Value>)>);
 impl Default for Encodings {
     fn default() -> Self {
         let encoding = |(rid, divisor): (Rid, f64)| {
-            let members = [("active".to_owned(), json!(true)), ("scaleResolutionDownBy".to_owned(), json!(divisor))];
+            // Without a mode browsers send VP9 and AV1 in one stream with spatial layers instead.
+            let members = [
+                ("active".to_owned(), json!(true)),
+                ("scaleResolutionDownBy".to_owned(), json!(divisor)),
+                ("scalabilityMode".to_owned(), json!("L1T1")),
+            ];
             (rid, members.into_iter().collect())
         };
         Self([(Rid::R0, 4.0), (Rid::R1, 2.0), (Rid::R2, 1.0)].map(encoding).to_vec())
@@ -174,9 +179,9 @@ mod tests {
     #[test]
     fn by_default_the_layers_are_a_quarter_a_half_and_all_of_a_side() {
         let expected = json!([
-            { "rid": "r0", "active": true, "scaleResolutionDownBy": 4.0 },
-            { "rid": "r1", "active": true, "scaleResolutionDownBy": 2.0 },
-            { "rid": "r2", "active": true, "scaleResolutionDownBy": 1.0 },
+            { "rid": "r0", "active": true, "scaleResolutionDownBy": 4.0, "scalabilityMode": "L1T1" },
+            { "rid": "r1", "active": true, "scaleResolutionDownBy": 2.0, "scalabilityMode": "L1T1" },
+            { "rid": "r2", "active": true, "scaleResolutionDownBy": 1.0, "scalabilityMode": "L1T1" },
         ]);
         assert_eq!(Encodings::default().to_json(), expected);
         assert_eq!(Encodings::parse(&expected), Ok(Encodings::default()));

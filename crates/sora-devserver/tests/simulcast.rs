@@ -86,7 +86,7 @@ async fn an_offer_to_a_simulcast_sender_has_the_layers() {
         let client = Client::start(&server.signaling_url(), layers("sendrecv", more)).await;
         let offer = client.message("offer").await;
         assert_eq!(offer["simulcast"], true, "{codec}");
-        let encoding = |rid: &str, by: f64| json!({ "rid": rid, "active": true, "scaleResolutionDownBy": by });
+        let encoding = |rid: &str, by: f64| json!({ "rid": rid, "active": true, "scaleResolutionDownBy": by, "scalabilityMode": "L1T1" });
         assert_eq!(offer["encodings"], json!([encoding("r0", 4.0), encoding("r1", 2.0), encoding("r2", 1.0)]));
         let sdp = offer["sdp"].as_str().expect("an SDP");
         let (others, video) = sdp.split_once("m=video").expect("a video m-line");

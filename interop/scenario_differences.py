@@ -127,14 +127,9 @@ DIFFERENCES: dict[str, Difference] = {
         "a connection that nobody holds has nobody to talk to",
         [*START, CLEAN],
     ),
-    "simulcast720": Difference("sends three layers", "NotImplementedError", "not supported yet", []),
-    "codecAV1": Difference("sends AV1", "rejects the m-line of video", "not supported yet", [START[0], CLEAN]),
     "h264_nolib": Difference(
         "answers H.264 and sends nothing", "rejects the m-line of video", "what cannot be encoded is not promised",
         [START[0], CLEAN],
-    ),
-    "h264_lib": Difference(
-        "sends H.264 by the library", "rejects the m-line of video", "not supported yet", [START[0], CLEAN]
     ),
     "h264_recv_nolib": Difference(
         "tells of a video track that shows nothing", "rejects the m-line of video", "what cannot be decoded is not promised",

@@ -68,6 +68,9 @@ pub trait VideoEncoder: Send {
     /// [`CodecError`] if the library refuses.
     fn set_rates(&mut self, bitrate_bps: u64, frame_rate: u32) -> Result<(), CodecError>;
 
+    /// Changes the layers. If that is a change, the next picture is a key frame.
+    fn set_scalability(&mut self, scalability: ScalabilityMode);
+
     /// Name of the implementation, as in W3C statistics.
     fn name(&self) -> &'static str;
 }

@@ -1,8 +1,8 @@
 //! Encode, decode, compare: pictures.
 
 use sora_codec::{
-    BufferPool, CodecError, CodecRegistry, I420Buffer, Implementation, OpenH264, OpenH264Error, ScalabilityMode,
-    VideoCodecPreference, VideoCodecType, VideoEncoderConfig,
+    BufferPool, CodecError, CodecRegistry, EncodedPicture, I420Buffer, Implementation, OpenH264, OpenH264Error,
+    ScalabilityMode, VideoCodecPreference, VideoCodecType, VideoEncoderConfig,
 };
 
 /// The OpenH264 library that `cargo xtask openh264` builds, or the one that SORA_OPENH264 names.
@@ -93,11 +93,11 @@ fn a_thousand_sequences(codec: VideoCodecType) {
     let smallest = if codec == VideoCodecType::H264 { 16 } else { 1 };
     let side = |most: u32, seed: &mut u32| smallest + random(seed) % most;
     for sequence in 0..1000 {
-        let scalability = ScalabilityMode::temporal(1 + (random(&mut seed) % 3) as u8);
+        let mut scalability = ScalabilityMode::temporal(1 + (random(&mut seed) % 3) as u8);
         let config = VideoEncoderConfig { scalability, threads: 1 + random(&mut seed) % 2, ..Default::default() };
         let mut encoder = registry.encoder(codec, config).expect("an encoder");
         let mut decoder = registry.decoder(codec, 1).expect("a decoder");
-        let mut size = (side(96, &mut seed), side(96, &mut seed));
+        let mut size = (side(140, &mut seed), side(140, &mut seed));
         for number in 0..8 {
             if random(&mut seed).is_multiple_of(4) {
                 size = (side(96, &mut seed), side(96, &mut seed));
@@ -105,6 +105,13 @@ fn a_thousand_sequences(codec: VideoCodecType) {
             if random(&mut seed).is_multiple_of(3) {
                 let bitrate = u64::from(random(&mut seed) % 3_000_000);
                 encoder.set_rates(bitrate, random(&mut seed) % 120).expect("rates");
+            }
+            if random(&mut seed).is_multiple_of(6) {
+                scalability = ScalabilityMode::temporal(1 + (random(&mut seed) % 3) as u8);
+                if codec == VideoCodecType::Vp9 {
+                    scalability.spatial_layers = 1 + (random(&mut seed) % 3) as u8;
+                }
+                encoder.set_scalability(scalability);
             }
             let key = random(&mut seed).is_multiple_of(5);
             let sent = picture(&pool, size.0, size.1, number);
@@ -116,11 +123,29 @@ fn a_thousand_sequences(codec: VideoCodecType) {
             };
             assert!(encoded.key_frame || !(key || number == 0), "{codec} {sequence}/{number}: no key frame");
             assert_eq!(encoded.temporal.map_or(1, |layer| layer.count), scalability.temporal_layers);
-            let got = decoder.decode(&encoded.data);
-            let got = got.unwrap_or_else(|e| panic!("{codec} {sequence}/{number}: {e}")).expect("shown");
-            assert_eq!((got.width(), got.height()), (encoded.width, encoded.height));
+            let mut shown = None;
+            for frame in layer_frames(&encoded) {
+                let got = decoder.decode(frame);
+                shown = got.unwrap_or_else(|e| panic!("{codec} {sequence}/{number}: {e}")).or(shown);
+            }
+            let shown = shown.expect("shown");
+            assert_eq!((shown.width(), shown.height()), (encoded.width, encoded.height));
         }
     }
+}
+
+/// The frames of a picture's spatial layers, or the only one.
+fn layer_frames(picture: &EncodedPicture) -> Vec<&[u8]> {
+    if picture.spatial.is_empty() {
+        return vec![&picture.data];
+    }
+    let mut rest = &picture.data[..];
+    let frames = picture.spatial.iter().map(|layer| {
+        let (frame, after) = rest.split_at(layer.len);
+        rest = after;
+        frame
+    });
+    frames.collect()
 }
 
 #[test]
@@ -215,11 +240,8 @@ fn the_layers_of_a_vp9_picture_decode_one_after_another() {
     for number in 0..12 {
         let sent = picture(&pool, 640, 360, number);
         let encoded = encoder.encode(&sent, false).expect("encoded").expect("not dropped");
-        let mut rest = &encoded.data[..];
         let mut shown = None;
-        for layer in &encoded.spatial {
-            let (frame, after) = rest.split_at(layer.len);
-            rest = after;
+        for frame in layer_frames(&encoded) {
             shown = decoder.decode(frame).expect("decoded").or(shown);
         }
         let shown = shown.expect("shown");

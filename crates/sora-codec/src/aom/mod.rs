@@ -4,7 +4,7 @@ mod ffi;
 
 use bytes::Bytes;
 
-use crate::{CodecError, EncodedPicture, I420Buffer, VideoEncoder, VideoEncoderConfig};
+use crate::{CodecError, EncodedPicture, I420Buffer, ScalabilityMode, VideoEncoder, VideoEncoderConfig};
 
 pub(crate) struct AomEncoder {
     config: VideoEncoderConfig,
@@ -58,6 +58,13 @@ impl VideoEncoder for AomEncoder {
         match &mut self.encoder {
             Some(encoder) => encoder.set_rates(bitrate_bps, self.config.frame_rate),
             None => Ok(()),
+        }
+    }
+
+    fn set_scalability(&mut self, scalability: ScalabilityMode) {
+        if self.config.scalability != scalability {
+            self.config.scalability = scalability;
+            self.encoder = None;
         }
     }
 

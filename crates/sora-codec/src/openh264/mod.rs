@@ -6,7 +6,9 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{BufferPool, CodecError, EncodedPicture, I420Buffer, VideoDecoder, VideoEncoder, VideoEncoderConfig};
+use crate::{
+    BufferPool, CodecError, EncodedPicture, I420Buffer, ScalabilityMode, VideoDecoder, VideoEncoder, VideoEncoderConfig,
+};
 
 /// A version of the OpenH264 library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,6 +159,13 @@ impl VideoEncoder for OpenH264Encoder {
         match &mut self.encoder {
             Some(encoder) => encoder.set_rates(bitrate_bps, self.config.frame_rate),
             None => Ok(()),
+        }
+    }
+
+    fn set_scalability(&mut self, scalability: ScalabilityMode) {
+        if self.config.scalability != scalability {
+            self.config.scalability = scalability;
+            self.encoder = None;
         }
     }
 

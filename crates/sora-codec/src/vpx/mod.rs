@@ -7,7 +7,9 @@ use bytes::Bytes;
 use sora_rtp::SpatialLayer;
 
 use crate::video::EncodedPicture;
-use crate::{BufferPool, CodecError, I420Buffer, MAX_PIXELS, VideoDecoder, VideoEncoder, VideoEncoderConfig};
+use crate::{
+    BufferPool, CodecError, I420Buffer, MAX_PIXELS, ScalabilityMode, VideoDecoder, VideoEncoder, VideoEncoderConfig,
+};
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +93,13 @@ impl VideoEncoder for VpxEncoder {
         match &mut self.encoder {
             Some(encoder) => encoder.set_rates(bitrate_bps, self.config.frame_rate),
             None => Ok(()),
+        }
+    }
+
+    fn set_scalability(&mut self, scalability: ScalabilityMode) {
+        if self.config.scalability != scalability {
+            self.config.scalability = scalability;
+            self.encoder = None;
         }
     }
 

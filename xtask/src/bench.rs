@@ -5,8 +5,10 @@ use std::process::Command;
 use clap::ValueEnum;
 
 use crate::extension;
+use crate::openh264;
 use crate::process::{Outcome, run_visible};
 use crate::setup::{self, Environment, Workspace};
+use crate::test::OPENH264;
 
 /// What to measure.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -24,7 +26,10 @@ pub(crate) enum Bench {
 pub(crate) fn bench(workspace: &Workspace, name: Bench) -> Outcome {
     setup::system_packages()?;
     match name {
-        Bench::Media => run_visible(workspace.cargo().args(["bench", "-p", "sora-benches"])),
+        Bench::Media => {
+            let h264 = openh264::library(workspace)?;
+            run_visible(workspace.cargo().args(["bench", "--profile", "dev", "-p", "sora-benches"]).env(OPENH264, h264))
+        }
         Bench::Connections => {
             let server = workspace.devserver()?;
             let path = extension::install(workspace)?;

@@ -12,6 +12,7 @@ from conftest import Client, Feeder, picture, wait_until
 
 from sora_sdk import (
     Sora,
+    SoraDegradationPreference,
     SoraVideoCodecCapability,
     SoraVideoCodecImplementation,
     SoraVideoCodecPreference,
@@ -162,3 +163,38 @@ def test_h264_without_a_library_is_not_received(make_client: Callable[..., Clien
     with Feeder(video, audio):
         wait_until(lambda: receiver.tracks, "a track")
     assert [track.kind for track in receiver.tracks] == ["audio"]
+
+
+def test_simulcast_sends_three_layers_and_the_receiver_gets_the_one_it_asks_for(
+    make_client: Callable[..., Client],
+) -> None:
+    sora = Sora()
+    video = sora.create_video_source()
+    sender = make_client("sendonly", sora, video_source=video, video_codec_type="VP8", simulcast=True).connect()
+    receivers = {rid: make_client("recvonly", simulcast_request_rid=rid).connect() for rid in ("r0", "r1", "r2")}
+    shapes: dict[str, list[tuple[int, ...]]] = {rid: [] for rid in receivers}
+    sinks = []
+    for rid, receiver in receivers.items():
+        wait_until(lambda receiver=receiver: any(track.kind == "video" for track in receiver.tracks), "a video track")
+        sink = SoraVideoSink(next(track for track in receiver.tracks if track.kind == "video"))
+        sink.on_frame = lambda frame, rid=rid: shapes[rid].append(frame.data().shape)
+        sinks.append(sink)
+    expected = {"r0": (180, 320, 3), "r1": (360, 640, 3), "r2": (720, 1280, 3)}
+    with Feeder(video, None, (1280, 720)):
+        for rid, shape in expected.items():
+            wait_until(lambda rid=rid, shape=shape: shapes[rid][-3:] == [shape] * 3, f"pictures of {rid}")
+    stats = [s for s in json.loads(sender.connection.get_stats()) if s["type"] == "outbound-rtp" and s["kind"] == "video"]
+    assert sorted((s["rid"], s["frameWidth"], s["scalabilityMode"]) for s in stats) == [
+        ("r0", 320, "L1T1"), ("r1", 640, "L1T1"), ("r2", 1280, "L1T1"),
+    ]  # fmt: skip
+    assert all(s["encoderImplementation"] == "SimulcastEncoderAdapter (libvpx, libvpx, libvpx)" for s in stats)
+    assert len({s["ssrc"] for s in stats}) == 3
+
+
+def test_degradation_preference_is_taken_as_enum_or_number() -> None:
+    sora = Sora()
+    for preference in [*SoraDegradationPreference, 0, 3, None]:
+        sora.create_connection(["ws://x"], "sendonly", "c", degradation_preference=preference)
+    for wrong in (4, -1, "x", 1.5):
+        with pytest.raises(TypeError):
+            sora.create_connection(["ws://x"], "sendonly", "c", degradation_preference=wrong)  # type: ignore[arg-type]

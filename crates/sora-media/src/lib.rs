@@ -25,6 +25,7 @@ pub use audio_sender::{AudioSender, AudioSenderStats};
 pub use audio_sink::{AudioSink, AudioStreamSink, ReadOutcome};
 pub use audio_source::AudioSource;
 pub use frame::{AudioFrame, CaptureError, SinkError, VideoFrame};
+pub use scale::Scaler;
 pub use sora_audio::FormatError;
 pub use sora_codec::{
     Capability, CodecError, CodecPreference, CodecRegistry, Implementation, OpenH264, OpenH264Error, OpusParameters,

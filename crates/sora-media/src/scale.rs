@@ -7,61 +7,93 @@ use sora_codec::{BufferPool, CodecError, I420Buffer};
 
 /// Scales pictures down. Halves are taken by a kernel of their own, everything else by area average.
 #[derive(Default)]
-pub(crate) struct Scaler {
+pub struct Scaler {
     resizer: Resizer,
     pool: BufferPool,
+    /// The plane that is being scaled, without gaps between its rows.
+    samples: Vec<U8>,
+}
+
+impl std::fmt::Debug for Scaler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scaler").finish_non_exhaustive()
+    }
 }
 
 impl Scaler {
+    /// A smaller copy of a picture. Its memory comes from a pool of the scaler's own.
+    ///
     /// # Errors
-    /// [`CodecError::PictureSize`] if a side is zero.
-    pub(crate) fn scale(&mut self, from: &I420Buffer, width: u32, height: u32) -> Result<I420Buffer, CodecError> {
-        let mut to = self.pool.take(width, height)?;
-        let (from_luma, from_chroma) = (from.luma_stride(), from.chroma_stride());
+    /// [`CodecError::PictureSize`] if a side is zero or the picture too large.
+    pub fn scale(&mut self, from: &I420Buffer, width: u32, height: u32) -> Result<I420Buffer, CodecError> {
+        let can_halve = |picture: &I420Buffer| {
+            // The chroma planes have to halve evenly as well.
+            let fits = |side: u32, wanted: u32| side.is_multiple_of(4) && wanted > 0 && side / 2 >= wanted;
+            fits(picture.width(), width) && fits(picture.height(), height)
+        };
+        let mut halved: Option<I420Buffer> = None;
+        while can_halve(halved.as_ref().unwrap_or(from)) {
+            halved = Some(self.halved(halved.as_ref().unwrap_or(from))?);
+        }
+        match halved {
+            Some(done) if (done.width(), done.height()) == (width, height) => Ok(done),
+            halved => self.resized(halved.as_ref().unwrap_or(from), width, height),
+        }
+    }
+
+    fn halved(&self, from: &I420Buffer) -> Result<I420Buffer, CodecError> {
+        let mut to = self.pool.take(from.width() / 2, from.height() / 2)?;
         let (luma, chroma) = (to.luma_stride(), to.chroma_stride());
-        let half = |side: u32| side.div_ceil(2) as usize;
-        let sizes = [
-            (from.width() as usize, from.height() as usize, width as usize, height as usize),
-            (half(from.width()), half(from.height()), half(width), half(height)),
-        ];
+        let (width, height) = (to.width() as usize, to.height() as usize);
+        let half = (width.div_ceil(2), height.div_ceil(2));
+        let sizes = [(from.luma_stride(), luma, width, height), (from.chroma_stride(), chroma, half.0, half.1)];
         for (index, (source, target)) in from.planes().into_iter().zip(to.planes_mut()).enumerate() {
-            let (strides, size) =
-                if index == 0 { ((from_luma, luma), sizes[0]) } else { ((from_chroma, chroma), sizes[1]) };
-            let (from_width, from_height, to_width, to_height) = size;
-            if from_width == 2 * to_width && from_height == 2 * to_height {
-                halve(source, strides.0, target, strides.1, to_width, to_height);
-            } else {
-                self.resize(source, strides.0, target, strides.1, size)?;
-            }
+            let (source_stride, target_stride, width, height) = sizes[index.min(1)];
+            halve(source, source_stride, target, target_stride, width, height);
         }
         Ok(to)
     }
 
+    fn resized(&mut self, from: &I420Buffer, width: u32, height: u32) -> Result<I420Buffer, CodecError> {
+        let mut to = self.pool.take(width, height)?;
+        let (luma, chroma) = (to.luma_stride(), to.chroma_stride());
+        let half = |side: u32| side.div_ceil(2);
+        let sizes = [
+            (from.luma_stride(), luma, (from.width(), from.height()), (width, height)),
+            (from.chroma_stride(), chroma, (half(from.width()), half(from.height())), (half(width), half(height))),
+        ];
+        for (index, (source, target)) in from.planes().into_iter().zip(to.planes_mut()).enumerate() {
+            let (source_stride, target_stride, from_size, to_size) = sizes[index.min(1)];
+            self.resize(source, source_stride, from_size, target, target_stride, to_size)?;
+        }
+        Ok(to)
+    }
+
+    /// One plane.
     fn resize(
         &mut self,
         source: &[u8],
         source_stride: usize,
+        (from_width, from_height): (u32, u32),
         target: &mut [u8],
         target_stride: usize,
-        (from_width, from_height, to_width, to_height): (usize, usize, usize, usize),
+        (to_width, to_height): (u32, u32),
     ) -> Result<(), CodecError> {
         let failed = |error: &dyn std::fmt::Display| CodecError::Argument(format!("picture not scaled: {error}"));
-        let source: Vec<U8> = rows(source, source_stride, from_width, from_height).copied().map(U8::new).collect();
-        let source =
-            TypedImageRef::new(from_width as u32, from_height as u32, &source).map_err(|error| failed(&error))?;
-        let mut scaled = TypedImage::<U8>::new(to_width as u32, to_height as u32);
+        self.samples.clear();
+        for row in source.chunks_exact(source_stride).take(from_height as usize) {
+            self.samples.extend(row[..from_width as usize].iter().map(|sample| U8::new(*sample)));
+        }
+        let source = TypedImageRef::new(from_width, from_height, &self.samples).map_err(|error| failed(&error))?;
+        let mut scaled = TypedImage::<U8>::new(to_width, to_height);
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box));
         self.resizer.resize_typed(&source, &mut scaled, &options).map_err(|error| failed(&error))?;
-        for (row, line) in scaled.pixels().chunks_exact(to_width.max(1)).enumerate() {
-            let at = row * target_stride;
-            target[at..at + to_width].iter_mut().zip(line).for_each(|(to, from)| *to = from.0);
+        let rows = scaled.pixels().chunks_exact(to_width.max(1) as usize);
+        for (line, row) in target.chunks_exact_mut(target_stride).zip(rows) {
+            line.iter_mut().zip(row).for_each(|(to, from)| *to = from.0);
         }
         Ok(())
     }
-}
-
-fn rows(plane: &[u8], stride: usize, width: usize, height: usize) -> impl Iterator<Item = &u8> {
-    plane.chunks_exact(stride).take(height).flat_map(move |row| &row[..width])
 }
 
 /// The average of every four samples.

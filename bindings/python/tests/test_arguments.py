@@ -33,6 +33,7 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "AudioSource": (Sora().create_audio_source(1, 48_000), 1),
     "VideoSource": (Sora().create_video_source(), 1),
     "Pem": (b"-----BEGIN", 1.5),
+    "Degradation": (sora_sdk.SoraDegradationPreference.BALANCED, 4),
 }
 #: Where values that are sent stand in the connect message.
 PLACES = {
@@ -45,14 +46,14 @@ NOT_SENT = {
     "signaling_urls", "audio_source", "video_source", "data_channel_signaling_timeout", "disconnect_wait_timeout",
     "websocket_close_timeout", "websocket_connection_timeout", "insecure", "client_cert", "client_key", "ca_cert",
     "proxy_url", "proxy_username", "proxy_password", "proxy_agent", "user_agent",
+    "degradation_preference",
 }  # fmt: skip
-NOT_YET_TRUE = {"simulcast"}
 
 
 def example(name: str, kind: str) -> Any:
     if name == "proxy_url":
         return "http://127.0.0.1:1"
-    return False if name in NOT_YET_TRUE else EXAMPLES[kind][0]
+    return EXAMPLES[kind][0]
 
 
 def connection(**options: Any) -> SoraConnection:
@@ -167,6 +168,7 @@ STUB_TYPES = {
     "ForwardingFilter": "dict[str, Any] | None = None", "DataChannels": "list[dict[str, Any]] | None = None",
     "AudioSource": "SoraAudioSource | None = None", "VideoSource": "SoraVideoSource | None = None",
     "Pem": "str | os.PathLike[str] | bytes | None = None", "NotYet": "None = None",
+    "Degradation": "SoraDegradationPreference | int | None = None",
 }  # fmt: skip
 
 

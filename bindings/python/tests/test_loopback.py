@@ -62,7 +62,7 @@ def test_every_mode_ends_cleanly_and_calls_back_in_order(make_client: MakeClient
     if mode != "websocket":
         wait_until(lambda: client.named("on_switched"), "switched")
         labels = [label for (label,) in client.named("on_data_channel")]
-        assert sorted(labels) == ["notify", "push", "signaling", "stats"]
+        assert sorted(labels) == ["notify", "push", "rpc", "signaling", "stats"]
     client.connection.disconnect()
     texts = {
         "websocket": "Succeeded to close WebSocket (DC signaling is not enabled)",

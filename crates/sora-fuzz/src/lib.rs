@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use sora_peer::relay::{Relay, RelayConfig, RelayTransport};
 use sora_peer::{Certificate, DataChannelInit, PeerConfig, PeerConnection, Side};
-use sora_rtp::{AssemblerLimits, FrameAssembler, RtpPacket, VideoCodecType, VideoPacketizer};
+use sora_rtp::{AssemblerLimits, FrameAssembler, PictureInfo, RtpPacket, VideoCodecType, VideoPacketizer};
 use sora_signaling::message::{ClientMessage, ServerMessage};
 
 pub use session::session;
@@ -123,7 +123,7 @@ pub fn pictures(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
     let codecs = [VideoCodecType::Vp8, VideoCodecType::Vp9, VideoCodecType::H264, VideoCodecType::Av1];
     let codec = codecs[usize::from(*first) % codecs.len()];
-    let Ok(mut assembler) = FrameAssembler::new(codec, AssemblerLimits::default()) else { return };
+    let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default());
     let (begin, mut timestamp) = (Instant::now(), 0_u32);
     for (index, piece) in pieces(rest).take(256).enumerate() {
         let [flags, sequence, payload @ ..] = piece else { continue };
@@ -139,9 +139,9 @@ pub fn pictures(data: &[u8]) {
         });
         while assembler.poll().is_some() {}
     }
-    if let Ok(mut packetizer) = VideoPacketizer::new(codec, 200) {
-        assert!(packetizer.packetize(rest, true, 64, 64).iter().all(|payload| payload.len() <= 200));
-    }
+    let mut packetizer = VideoPacketizer::new(codec, 200);
+    let picture = PictureInfo { key_frame: true, width: 64, height: 64, ..PictureInfo::default() };
+    assert!(packetizer.packetize(rest, &picture).iter().all(|payload| payload.len() <= 200));
 }
 
 /// Splits bytes by the lengths among them.

@@ -4,7 +4,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sora_codec::{CodecError, CodecRegistry, EncodedPicture, VideoCodecType, VideoEncoder, VideoEncoderConfig};
-use sora_rtp::{DEFAULT_MAX_PAYLOAD, EncodedFrame, VideoPacketizer};
+use sora_rtp::{DEFAULT_MAX_PAYLOAD, EncodedFrame, PictureInfo, VideoPacketizer};
 
 use crate::VideoFrame;
 use crate::queue::{Popped, Queue};
@@ -97,8 +97,7 @@ impl VideoSender {
             ..VideoEncoderConfig::default()
         };
         let encoder = registry.encoder(config.codec, encoder_config)?;
-        let packetizer = VideoPacketizer::new(config.codec, DEFAULT_MAX_PAYLOAD)
-            .map_err(|_| CodecError::Unsupported { codec: config.codec, operation: "encoding" })?;
+        let packetizer = VideoPacketizer::new(config.codec, DEFAULT_MAX_PAYLOAD);
         let stats = VideoSenderStats { encoder: encoder.name(), ..VideoSenderStats::default() };
         let shared = Arc::new(Shared {
             queue: Queue::new(1),
@@ -207,8 +206,18 @@ impl Worker {
         let first = *self.first_timestamp_us.get_or_insert(frame.timestamp_us);
         let elapsed = frame.timestamp_us.wrapping_sub(first);
         let ticks = (i128::from(elapsed) * 9 / 100) as u32;
-        let (width, height) = (encoded.width as u16, encoded.height as u16);
-        let payloads = self.packetizer.packetize(&encoded.data, encoded.key_frame, width, height);
+        let picture = PictureInfo {
+            key_frame: encoded.key_frame,
+            width: encoded.width as u16,
+            height: encoded.height as u16,
+            ..PictureInfo::default()
+        };
+        let payloads = self.packetizer.packetize(&encoded.data, &picture);
+        if payloads.is_empty() {
+            tracing::warn!(codec = %self.packetizer.codec(), "picture not sent: it cannot be packetized");
+            self.shared.key_frame.store(true, Ordering::Relaxed);
+            return;
+        }
         let sent = (self.output)(EncodedFrame {
             timestamp: self.rtp_base.wrapping_add(ticks),
             payloads,

@@ -5,6 +5,7 @@ mod annexb;
 mod assembler;
 mod av1;
 mod codec;
+pub mod dependency_descriptor;
 mod h264;
 mod h265;
 mod opus;

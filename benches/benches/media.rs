@@ -8,7 +8,7 @@ use sora_audio::Resampler;
 use sora_benches::picture;
 use sora_codec::{BufferPool, CodecRegistry, VideoCodecType, VideoEncoderConfig};
 use sora_media::{VideoSink, VideoSource};
-use sora_rtp::{DEFAULT_MAX_PAYLOAD, VideoPacketizer};
+use sora_rtp::{DEFAULT_MAX_PAYLOAD, PictureInfo, VideoPacketizer};
 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 720;
@@ -43,10 +43,11 @@ fn codecs(c: &mut Criterion) {
         c.bench_function(&format!("decode {codec} 1280x720"), |b| {
             b.iter(|| decoder.decode(packets.next().expect("a stream")).expect("decoded"));
         });
-        let mut packetizer = VideoPacketizer::new(codec, DEFAULT_MAX_PAYLOAD).expect("a payload format");
+        let mut packetizer = VideoPacketizer::new(codec, DEFAULT_MAX_PAYLOAD);
         let frame = vec![7_u8; 12_000];
+        let picture = PictureInfo { width: WIDTH as u16, height: HEIGHT as u16, ..PictureInfo::default() };
         c.bench_function(&format!("packetize {codec} 12 kB"), |b| {
-            b.iter(|| packetizer.packetize(black_box(&frame), false, WIDTH as u16, HEIGHT as u16));
+            b.iter(|| packetizer.packetize(black_box(&frame), &picture));
         });
     }
 }

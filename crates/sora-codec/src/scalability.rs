@@ -35,8 +35,9 @@ impl ScalabilityMode {
             (2, number) => ((number % 2) as u8, true),
             (3, 0) => (0, true),
             (3, 2) => (1, true),
-            // Both pictures of the third layer depend on lower layers only.
-            (3, _) => (2, true),
+            (3, 1) => (2, true),
+            // Depends on the picture of layer 1 before it, too.
+            (3, _) => (2, false),
             _ => return None,
         };
         Some(TemporalLayer { id, count: self.temporal_layers, switching_up })

@@ -2,6 +2,7 @@
 //! else has to hold is asserted. `cargo fuzz` looks for bytes that break them, the tests run them over the corpora.
 #![forbid(unsafe_code)]
 
+mod payloads;
 mod session;
 
 use std::net::SocketAddr;
@@ -10,16 +11,16 @@ use std::time::{Duration, Instant};
 
 use sora_peer::relay::{Relay, RelayConfig, RelayTransport};
 use sora_peer::{Certificate, DataChannelInit, PeerConfig, PeerConnection, Side};
-use sora_rtp::{AssemblerLimits, FrameAssembler, RtpPacket, VideoCodecType, VideoPacketizer};
 use sora_signaling::message::{ClientMessage, ServerMessage};
 
+pub use payloads::{dependency_descriptor, h265, layers, pictures};
 pub use session::session;
 
 /// A target: its name, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 11] = [
     ("messages", messages),
     ("session", session),
     ("inflate", inflate),
@@ -28,6 +29,9 @@ pub const TARGETS: [Target; 8] = [
     ("proxy_response", proxy_response),
     ("relay", relay),
     ("pictures", pictures),
+    ("layers", layers),
+    ("h265", h265),
+    ("dependency_descriptor", dependency_descriptor),
 ];
 
 /// Signaling messages of either side. What can be read can be written and read again.
@@ -115,33 +119,6 @@ pub fn relay(data: &[u8]) {
         while relay.poll_event().is_some() {}
     }
     relay.close(now);
-}
-
-/// RTP payloads to pictures: the first byte chooses the codec; each piece begins with a byte of flags (marker, new
-/// timestamp) and one of sequence number.
-pub fn pictures(data: &[u8]) {
-    let Some((first, rest)) = data.split_first() else { return };
-    let codecs = [VideoCodecType::Vp8, VideoCodecType::Vp9, VideoCodecType::H264, VideoCodecType::Av1];
-    let codec = codecs[usize::from(*first) % codecs.len()];
-    let Ok(mut assembler) = FrameAssembler::new(codec, AssemblerLimits::default()) else { return };
-    let (begin, mut timestamp) = (Instant::now(), 0_u32);
-    for (index, piece) in pieces(rest).take(256).enumerate() {
-        let [flags, sequence, payload @ ..] = piece else { continue };
-        timestamp = timestamp.wrapping_add(if flags & 2 == 0 { 0 } else { 3000 });
-        assembler.push(RtpPacket {
-            payload_type: 96,
-            sequence: u64::from(*sequence),
-            timestamp,
-            marker: flags & 1 != 0,
-            payload: payload.to_vec().into(),
-            arrival: begin + Duration::from_millis(index as u64 * 10),
-            retransmitted: false,
-        });
-        while assembler.poll().is_some() {}
-    }
-    if let Ok(mut packetizer) = VideoPacketizer::new(codec, 200) {
-        assert!(packetizer.packetize(rest, true, 64, 64).iter().all(|payload| payload.len() <= 200));
-    }
 }
 
 /// Splits bytes by the lengths among them.

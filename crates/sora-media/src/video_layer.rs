@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sora_codec::{
     CodecError, CodecRegistry, EncodedPicture, I420Buffer, ScalabilityMode, VideoEncoder, VideoEncoderConfig,
 };
-use sora_rtp::{DEFAULT_MAX_PAYLOAD, EncodedFrame, VideoPacketizer};
+use sora_rtp::{DEFAULT_MAX_PAYLOAD, EncodedFrame, PictureInfo, VideoPacketizer};
 
 use crate::VideoSenderConfig;
 use crate::allocation::Limits;
@@ -135,8 +135,7 @@ impl Layer {
         };
         Ok(Self {
             encoder: registry.encoder(config.codec, encoder_config)?,
-            packetizer: VideoPacketizer::new(config.codec, DEFAULT_MAX_PAYLOAD)
-                .map_err(|error| CodecError::Argument(error.to_string()))?,
+            packetizer: VideoPacketizer::new(config.codec, DEFAULT_MAX_PAYLOAD),
             config: layer,
             rates: (None, 0),
             key_frame_wanted: true,
@@ -213,10 +212,16 @@ impl Layer {
     }
 
     pub(crate) fn packetize(&mut self, picture: &EncodedPicture, timestamp: u32) -> EncodedFrame {
-        let (width, height) = (picture.width as u16, picture.height as u16);
+        let info = PictureInfo {
+            key_frame: picture.key_frame,
+            width: picture.width as u16,
+            height: picture.height as u16,
+            temporal: picture.temporal,
+            spatial: picture.spatial.clone(),
+        };
         EncodedFrame {
             timestamp,
-            payloads: self.packetizer.packetize(&picture.data, picture.key_frame, width, height),
+            payloads: self.packetizer.packetize(&picture.data, &info),
             key_frame: picture.key_frame,
             marker: true,
             rid: self.config.rid.clone(),

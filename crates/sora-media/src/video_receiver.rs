@@ -176,13 +176,8 @@ impl Worker {
         let payload_type = packet.payload_type;
         if self.current.as_ref().is_none_or(|current| current.payload_type != payload_type) {
             let Some(codec) = self.codecs.get(&payload_type).copied() else { return };
-            match FrameAssembler::new(codec, AssemblerLimits::default()) {
-                Ok(assembler) => self.current = Some(Current { payload_type, assembler, decoder: None, codec }),
-                Err(error) => {
-                    tracing::warn!(%error, "track not decoded");
-                    return;
-                }
-            }
+            let assembler = FrameAssembler::new(codec, AssemblerLimits::default());
+            self.current = Some(Current { payload_type, assembler, decoder: None, codec });
         }
         let Some(current) = &mut self.current else { return };
         if self.shared.overflowed.swap(false, Ordering::Relaxed) {

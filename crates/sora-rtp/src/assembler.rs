@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::{
-    PayloadError, RtpPacket, UnsupportedPayloadFormat, VideoCodecType, Vp8Descriptor, Vp9Descriptor, av1, h264, vp8,
-    vp9,
-};
+use crate::{RtpPacket, VideoCodecType};
+
+mod part;
+mod references;
+
+use part::{Part, join};
+use references::{Dependency, References, Verdict};
 
 /// Bounds of a [`FrameAssembler`].
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +31,8 @@ impl Default for AssemblerLimits {
 /// A whole picture as the decoder takes it.
 #[derive(Debug, Clone)]
 pub struct AssembledFrame {
-    /// The codec's bitstream without payload descriptors.
+    /// The codec's bitstream without payload descriptors. If a VP9 picture has several layer frames, they are one
+    /// superframe with its index behind them (VP9 bitstream specification annex B).
     pub data: Bytes,
     /// RTP timestamp (90 kHz).
     pub timestamp: u32,
@@ -73,37 +77,6 @@ pub struct AssemblerStats {
     pub gaps: u64,
 }
 
-/// What a packet brings to its picture.
-#[derive(Debug)]
-enum Data {
-    /// A piece of the bitstream; empty for padding.
-    Piece(Bytes),
-    /// Pieces that only make a bitstream together.
-    Av1(av1::Av1Part),
-}
-
-#[derive(Debug)]
-struct Part {
-    timestamp: u32,
-    begins: bool,
-    ends: bool,
-    key: bool,
-    /// It begins in the middle of a unit of the packet before (H.264, AV1).
-    continues: bool,
-    /// Its last unit goes on in the packet behind (H.264, AV1).
-    unfinished: bool,
-    picture_id: Option<u16>,
-    arrival: Instant,
-    /// `None` for a packet that cannot be read; a picture containing one is broken.
-    data: Option<Data>,
-}
-
-impl Part {
-    fn is_padding(&self) -> bool {
-        matches!(&self.data, Some(Data::Piece(piece)) if piece.is_empty())
-    }
-}
-
 enum Scan {
     /// Complete picture from the position to this last sequence number.
     Complete(u64),
@@ -115,8 +88,14 @@ enum Scan {
 
 /// Reorders, removes duplicates, finds picture boundaries and notices when decoding cannot continue.
 ///
-/// Every picture handed out is either a key frame or directly follows the one handed out before it, so a decoder
-/// fed with nothing else never works from a missing reference.
+/// A decoder fed with nothing else never works from a missing reference: every picture handed out is a key frame, or
+/// directly follows the one handed out before it, or is known to depend only on pictures handed out since the last
+/// key frame.
+///
+/// The last is so for temporal layers. VP8 (RFC 7741 section 4.2) tells it by TL0PICIDX, TID and the Y bit, VP9 (RFC
+/// 9628 section 4.2) by TL0PICIDX, TID, the U bit and the picture group, or by the P_DIFFs of flexible mode. When a gap
+/// has not filled in time and no picture of the base layer was in it, the stream goes on behind it, without those
+/// pictures of higher layers that may depend on what was lost.
 #[derive(Debug)]
 pub struct FrameAssembler {
     codec: VideoCodecType,
@@ -128,20 +107,16 @@ pub struct FrameAssembler {
     floor: u64,
     gap_since: Option<Instant>,
     asked_at: Option<Instant>,
+    references: References,
     events: VecDeque<AssemblerEvent>,
     stats: AssemblerStats,
 }
 
 impl FrameAssembler {
     /// An assembler that waits for the first key frame.
-    ///
-    /// # Errors
-    /// [`UnsupportedPayloadFormat`] for H.265.
-    pub fn new(codec: VideoCodecType, limits: AssemblerLimits) -> Result<Self, UnsupportedPayloadFormat> {
-        if codec == VideoCodecType::H265 {
-            return Err(UnsupportedPayloadFormat(codec));
-        }
-        Ok(Self {
+    #[must_use]
+    pub fn new(codec: VideoCodecType, limits: AssemblerLimits) -> Self {
+        Self {
             codec,
             limits,
             parts: BTreeMap::new(),
@@ -149,9 +124,10 @@ impl FrameAssembler {
             floor: 0,
             gap_since: None,
             asked_at: None,
+            references: References::default(),
             events: VecDeque::new(),
             stats: AssemblerStats::default(),
-        })
+        }
     }
 
     /// The codec whose payload format is read.
@@ -175,13 +151,8 @@ impl FrameAssembler {
             return;
         }
         let sequence = packet.sequence;
-        let part = match self.read(packet) {
-            Ok(part) => part,
-            Err((part, _)) => {
-                self.stats.malformed += 1;
-                part
-            }
-        };
+        let part = Part::read(self.codec, packet);
+        self.stats.malformed += u64::from(part.data.is_none());
         self.parts.insert(sequence, part);
         self.advance(now);
     }
@@ -211,73 +182,6 @@ impl FrameAssembler {
         self.advance(now);
     }
 
-    fn read(&self, packet: RtpPacket) -> Result<Part, (Part, PayloadError)> {
-        let mut part = Part {
-            timestamp: packet.timestamp,
-            begins: false,
-            ends: packet.marker,
-            key: false,
-            continues: false,
-            unfinished: false,
-            picture_id: None,
-            arrival: packet.arrival,
-            data: None,
-        };
-        if packet.payload.is_empty() {
-            part.data = Some(Data::Piece(packet.payload));
-            return Ok(part);
-        }
-        match self.codec {
-            VideoCodecType::H264 => match h264::read(&packet.payload) {
-                Ok(read) => {
-                    (part.begins, part.key) = (!read.continues, read.key);
-                    (part.continues, part.unfinished) = (read.continues, read.unfinished);
-                    part.data = Some(Data::Piece(read.data));
-                    return Ok(part);
-                }
-                Err(error) => return Err((part, error)),
-            },
-            VideoCodecType::Av1 => match av1::read(&packet.payload) {
-                Ok(read) => {
-                    (part.begins, part.key) = (!read.continues, read.key);
-                    (part.continues, part.unfinished) = (read.continues, read.unfinished);
-                    part.data = Some(Data::Av1(read));
-                    return Ok(part);
-                }
-                Err(error) => return Err((part, error)),
-            },
-            _ => {}
-        }
-        let parsed = match self.codec {
-            VideoCodecType::Vp9 => Vp9Descriptor::parse(&packet.payload).map(|(d, offset)| {
-                let base = d.spatial_id.unwrap_or(0) == 0;
-                part.begins = d.begins_layer_frame && (base || !d.inter_layer);
-                part.picture_id = d.picture_id;
-                part.key = part.begins && !d.inter_predicted && vp9::is_key_frame(&packet.payload[offset..]);
-                offset
-            }),
-            _ => Vp8Descriptor::parse(&packet.payload).map(|(d, offset)| {
-                part.begins = d.begins_frame();
-                part.picture_id = d.picture_id;
-                part.key = part.begins && vp8::is_key_frame(&packet.payload[offset..]);
-                offset
-            }),
-        };
-        match parsed {
-            // A descriptor without data would look like padding inside a picture.
-            Ok(offset) if offset < packet.payload.len() => {
-                part.data = Some(Data::Piece(packet.payload.slice(offset..)));
-                Ok(part)
-            }
-            Ok(offset) => {
-                let error =
-                    PayloadError::Truncated { codec: self.codec, needed: offset + 1, actual: packet.payload.len() };
-                Err((part, error))
-            }
-            Err(error) => Err((part, error)),
-        }
-    }
-
     fn advance(&mut self, now: Instant) {
         loop {
             let Some(next) = self.next else {
@@ -305,7 +209,7 @@ impl FrameAssembler {
                 }
             }
             match self.scan(next) {
-                Scan::Complete(last) => self.emit(next, last),
+                Scan::Complete(last) => self.settle(next, last, now),
                 Scan::Open => {
                     // The newest picture is simply not finished yet; only a hole below newer packets is a gap.
                     let hole = self.first_hole(next);
@@ -339,8 +243,9 @@ impl FrameAssembler {
 
     /// A hole is in the way. True if the state changed and the loop should look again.
     fn gap(&mut self, now: Instant) -> bool {
-        let since = *self.gap_since.get_or_insert(now);
-        if let Some((first, _)) = self.complete_key_frame() {
+        let since = self.gap_since.unwrap_or_else(|| self.noticed(now));
+        self.gap_since = Some(since);
+        if let Some(first) = self.complete_key_frame() {
             // A later key frame is already whole: nothing before it is worth waiting for.
             self.stats.gaps += 1;
             self.drop_before(first);
@@ -350,10 +255,63 @@ impl FrameAssembler {
         }
         let old = now.saturating_duration_since(since) >= self.limits.max_gap;
         if old || self.parts.len() > self.limits.max_packets {
-            self.lose(now);
+            if !self.skip() {
+                self.lose(now);
+            }
             return true;
         }
         false
+    }
+
+    /// Since when the hole in the way has been one. Behind a skipped one the next may be as old, and pictures should
+    /// not pile up.
+    fn noticed(&self, now: Instant) -> Instant {
+        let hole = self.next.filter(|_| self.references.has_holes()).map(|next| self.first_hole(next));
+        let behind = hole.and_then(|hole| self.parts.range(hole..).next());
+        behind.map_or(now, |(_, part)| part.arrival.min(now))
+    }
+
+    /// Goes on behind the hole if what is lost may be only pictures that no others need. What follows is looked at
+    /// picture by picture.
+    fn skip(&mut self) -> bool {
+        let Some(next) = self.next else { return false };
+        let behind = self.parts.range(self.first_hole(next)..).find(|(_, part)| part.surely_begins);
+        let Some((&first, part)) = behind.filter(|(_, part)| !part.key) else { return false };
+        let Some(dependency) = &part.dependency else { return false };
+        self.references.lose(first - next);
+        if self.references.judge(&[dependency]) == Verdict::Lost {
+            return false;
+        }
+        self.stats.gaps += 1;
+        self.drop_before(first);
+        self.next = Some(first);
+        self.gap_since = None;
+        true
+    }
+
+    /// A whole picture is next: hands it out if a decoder has all that it depends on.
+    fn settle(&mut self, first: u64, last: u64, now: Instant) {
+        let key_frame = self.is_key_frame(first, last);
+        let parts = self.parts.range(first..=last);
+        let layers: Vec<&Dependency> = parts.filter_map(|(_, part)| part.dependency.as_deref()).collect();
+        let verdict = if key_frame { Verdict::Decodable } else { self.references.judge(&layers) };
+        match verdict {
+            Verdict::Decodable => {
+                self.references.take(&layers, key_frame);
+                self.emit(first, last, key_frame);
+            }
+            Verdict::Droppable => {
+                self.references.drop_picture();
+                self.drop_before(last + 1);
+                self.pass(last + 1);
+            }
+            Verdict::Lost => self.lose(now),
+        }
+    }
+
+    fn is_key_frame(&self, first: u64, last: u64) -> bool {
+        let parts = || self.parts.range(first..=last).map(|(_, part)| part);
+        parts().any(|part| part.key) && parts().any(|part| part.intra)
     }
 
     fn lose(&mut self, now: Instant) {
@@ -380,7 +338,7 @@ impl FrameAssembler {
 
     /// Looks for a whole key frame while there is nothing to continue from.
     fn resync(&mut self, now: Instant) -> bool {
-        if let Some((first, _)) = self.complete_key_frame() {
+        if let Some(first) = self.complete_key_frame() {
             self.drop_before(first);
             self.next = Some(first);
             self.gap_since = None;
@@ -401,6 +359,11 @@ impl FrameAssembler {
             return false;
         };
         self.drop_before(first);
+        if matches!(self.scan(first), Scan::Complete(_)) {
+            // Parameter sets, but nothing to start with (H.265).
+            self.drop_before(first + 1);
+            return true;
+        }
         let arrived = self.parts.get(&first).map_or(now, |part| part.arrival);
         if now.saturating_duration_since(arrived) >= self.limits.max_gap || self.parts.len() > self.limits.max_packets {
             self.drop_before(first + 1);
@@ -412,11 +375,11 @@ impl FrameAssembler {
         false
     }
 
-    fn complete_key_frame(&self) -> Option<(u64, u64)> {
-        self.parts.iter().filter(|(_, part)| part.key).find_map(|(&first, _)| match self.scan(first) {
-            Scan::Complete(last) => Some((first, last)),
-            Scan::Open | Scan::Broken => None,
-        })
+    fn complete_key_frame(&self) -> Option<u64> {
+        let starts = self.parts.iter().filter(|(_, part)| part.key).map(|(&first, _)| first);
+        starts
+            .into_iter()
+            .find(|&first| matches!(self.scan(first), Scan::Complete(last) if self.is_key_frame(first, last)))
     }
 
     /// Walks one picture from its first packet.
@@ -438,8 +401,9 @@ impl FrameAssembler {
                 // No marker, yet something else follows: the picture ended before it.
                 return previous.map_or(Scan::Broken, |last| complete(last, unfinished));
             }
-            // In H.264 other units may stand before the one that makes it a key frame.
-            let second_start = part.key && sequence != first && self.codec != VideoCodecType::H264;
+            // In H.264 and H.265 other units may stand before the one that makes it a key frame.
+            let units = matches!(self.codec, VideoCodecType::H264 | VideoCodecType::H265);
+            let second_start = part.key && sequence != first && !units;
             if part.data.is_none() || second_start || part.continues != unfinished {
                 return Scan::Broken;
             }
@@ -452,7 +416,7 @@ impl FrameAssembler {
         Scan::Open
     }
 
-    fn emit(&mut self, first: u64, last: u64) {
+    fn emit(&mut self, first: u64, last: u64, key_frame: bool) {
         let later = self.parts.split_off(&(last + 1));
         let parts = std::mem::replace(&mut self.parts, later);
         self.pass(last + 1);
@@ -460,9 +424,8 @@ impl FrameAssembler {
             return;
         };
         let (timestamp, picture_id) = (start.timestamp, start.picture_id);
-        let key_frame = parts.values().any(|part| part.key);
         let arrival = parts.values().map(|part| part.arrival).max().unwrap_or(start.arrival);
-        let Some(data) = join(parts) else {
+        let Some(data) = join(self.codec, parts) else {
             self.stats.malformed += 1;
             return self.lose(arrival);
         };
@@ -491,24 +454,4 @@ impl FrameAssembler {
         self.parts = kept;
         self.floor = self.floor.max(sequence);
     }
-}
-
-/// The bitstream of a whole picture; `None` if what looked whole is none.
-fn join(parts: BTreeMap<u64, Part>) -> Option<Bytes> {
-    let (mut pieces, mut av1_parts) = (Vec::new(), Vec::new());
-    for data in parts.into_values().filter_map(|part| part.data) {
-        match data {
-            Data::Piece(piece) => pieces.push(piece),
-            Data::Av1(part) => av1_parts.push(part),
-        }
-    }
-    if !av1_parts.is_empty() {
-        return av1::join(&av1_parts);
-    }
-    if pieces.len() == 1 {
-        return pieces.pop();
-    }
-    let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
-    Some(joined.freeze())
 }

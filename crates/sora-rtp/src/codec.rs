@@ -52,8 +52,3 @@ impl FromStr for VideoCodecType {
         Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(text)).ok_or_else(|| text.to_owned())
     }
 }
-
-/// The payload format of this codec is not implemented yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("RTP payload format of {0} is not supported yet; supported are VP8, VP9, AV1 and H264")]
-pub struct UnsupportedPayloadFormat(pub VideoCodecType);

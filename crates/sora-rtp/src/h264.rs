@@ -2,9 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::annexb::{self, Packets, START_CODE, UnitPart, units};
 use crate::{PayloadError, VideoCodecType};
 
-const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// NAL unit types.
 const IDR: u8 = 5;
 const SPS: u8 = 7;
@@ -12,31 +12,20 @@ const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 const FU_HEADER: usize = 2;
 
-/// One packet's part of an access unit.
-pub(crate) struct H264Part {
-    /// Annex B, or the middle of a NAL unit.
-    pub(crate) data: Bytes,
-    /// It goes on with a NAL unit of the packet before.
-    pub(crate) continues: bool,
-    /// Its NAL unit goes on in the packet behind.
-    pub(crate) unfinished: bool,
-    /// It has a sequence parameter set: decoding can start here.
-    pub(crate) key: bool,
-}
-
 fn truncated(needed: usize, actual: usize) -> PayloadError {
     PayloadError::Truncated { codec: VideoCodecType::H264, needed, actual }
 }
 
 /// Reads one payload.
-pub(crate) fn read(payload: &Bytes) -> Result<H264Part, PayloadError> {
+pub(crate) fn read(payload: &Bytes) -> Result<UnitPart, PayloadError> {
     let header = *payload.first().ok_or(truncated(1, 0))?;
     match header & 0x1f {
         1..=23 => {
             let mut data = BytesMut::with_capacity(START_CODE.len() + payload.len());
             data.put_slice(&START_CODE);
             data.put_slice(payload);
-            Ok(H264Part { data: data.freeze(), continues: false, unfinished: false, key: header & 0x1f == SPS })
+            let key = header & 0x1f == SPS;
+            Ok(UnitPart { data: data.freeze(), continues: false, unfinished: false, key, intra: key })
         }
         STAP_A => aggregate(payload),
         FU_A => fragment(payload, header),
@@ -45,7 +34,7 @@ pub(crate) fn read(payload: &Bytes) -> Result<H264Part, PayloadError> {
 }
 
 /// STAP-A: several NAL units with their lengths (RFC 6184 section 5.7.1).
-fn aggregate(payload: &Bytes) -> Result<H264Part, PayloadError> {
+fn aggregate(payload: &Bytes) -> Result<UnitPart, PayloadError> {
     let mut data = BytesMut::with_capacity(payload.len() * 2);
     let (mut rest, mut key) = (&payload[1..], false);
     while !rest.is_empty() {
@@ -64,11 +53,11 @@ fn aggregate(payload: &Bytes) -> Result<H264Part, PayloadError> {
     if data.is_empty() {
         return Err(truncated(4, payload.len()));
     }
-    Ok(H264Part { data: data.freeze(), continues: false, unfinished: false, key })
+    Ok(UnitPart { data: data.freeze(), continues: false, unfinished: false, key, intra: key })
 }
 
 /// FU-A: a piece of a NAL unit (RFC 6184 section 5.8).
-fn fragment(payload: &Bytes, indicator: u8) -> Result<H264Part, PayloadError> {
+fn fragment(payload: &Bytes, indicator: u8) -> Result<UnitPart, PayloadError> {
     if payload.len() <= FU_HEADER {
         return Err(truncated(FU_HEADER + 1, payload.len()));
     }
@@ -83,35 +72,8 @@ fn fragment(payload: &Bytes, indicator: u8) -> Result<H264Part, PayloadError> {
     } else {
         payload.slice(FU_HEADER..)
     };
-    Ok(H264Part { data, continues: !start, unfinished: !end, key: start && header & 0x1f == SPS })
-}
-
-/// The NAL units of an Annex B bitstream, without start codes.
-pub(crate) fn units(frame: &[u8]) -> Vec<&[u8]> {
-    let mut units = Vec::new();
-    let (mut begin, mut at) = (None, 0);
-    while at + 3 <= frame.len() {
-        if frame[at..at + 3] == [0, 0, 1] {
-            if let Some(begin) = begin {
-                units.push(trimmed(&frame[begin..at]));
-            }
-            begin = Some(at + 3);
-            at += 3;
-        } else {
-            at += 1;
-        }
-    }
-    if let Some(begin) = begin {
-        units.push(trimmed(&frame[begin..]));
-    }
-    units.retain(|unit| !unit.is_empty());
-    units
-}
-
-/// Zeros before a start code belong to it, not to the NAL unit (H.264 annex B.1).
-fn trimmed(unit: &[u8]) -> &[u8] {
-    let end = unit.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    &unit[..end]
+    let key = start && header & 0x1f == SPS;
+    Ok(UnitPart { data, continues: !start, unfinished: !end, key, intra: key })
 }
 
 /// True if the access unit begins with what a decoder needs to start.
@@ -120,62 +82,36 @@ pub fn is_h264_key_frame(frame: &[u8]) -> bool {
     units(frame).iter().any(|unit| unit[0] & 0x1f == IDR)
 }
 
-/// Payloads of one access unit in sending order. Small NAL units share a packet (STAP-A), large ones are cut into equal
-/// pieces (FU-A).
+/// Payloads of one access unit in sending order: single units, STAP-A and FU-A.
 pub(crate) fn packetize(frame: &[u8], max_payload: usize) -> Vec<Bytes> {
-    let mut payloads = Vec::new();
-    let mut together: Vec<&[u8]> = Vec::new();
-    let mut size = 1;
-    for unit in units(frame) {
-        if unit.len() > max_payload {
-            flush(&mut together, &mut payloads);
-            size = 1;
-            fragments(unit, max_payload, &mut payloads);
-            continue;
-        }
-        if size + 2 + unit.len() > max_payload {
-            flush(&mut together, &mut payloads);
-            size = 1;
-        }
-        size += 2 + unit.len();
-        together.push(unit);
-    }
-    flush(&mut together, &mut payloads);
-    payloads
+    annexb::packetize::<H264>(units(frame), max_payload)
 }
 
-fn flush(together: &mut Vec<&[u8]>, payloads: &mut Vec<Bytes>) {
-    match together.as_slice() {
-        [] => {}
-        [unit] => payloads.push(Bytes::copy_from_slice(unit)),
-        units => {
-            let mut payload = BytesMut::with_capacity(1 + units.iter().map(|unit| 2 + unit.len()).sum::<usize>());
-            // F is the or, NRI the largest of all (RFC 6184 section 5.7).
-            let forbidden = units.iter().fold(0, |bits, unit| bits | unit[0] & 0x80);
-            let importance = units.iter().map(|unit| unit[0] & 0x60).max().unwrap_or(0);
-            payload.put_u8(forbidden | importance | STAP_A);
-            for unit in units {
-                payload.put_u16(unit.len() as u16);
-                payload.put_slice(unit);
-            }
+struct H264;
+
+impl Packets for H264 {
+    const AGGREGATE_HEADER: usize = 1;
+
+    fn aggregate_header(units: &[&[u8]], payload: &mut BytesMut) {
+        // F is the or, NRI the largest of all (RFC 6184 section 5.7).
+        let forbidden = units.iter().fold(0, |bits, unit| bits | unit[0] & 0x80);
+        let importance = units.iter().map(|unit| unit[0] & 0x60).max().unwrap_or(0);
+        payload.put_u8(forbidden | importance | STAP_A);
+    }
+
+    fn fragments(unit: &[u8], max_payload: usize, payloads: &mut Vec<Bytes>) {
+        let (header, body) = (unit[0], &unit[1..]);
+        let count = body.len().div_ceil(max_payload - FU_HEADER);
+        let share = body.len().div_ceil(count);
+        for (index, piece) in body.chunks(share).enumerate() {
+            let start = if index == 0 { 0x80 } else { 0 };
+            let end = if (index + 1) * share >= body.len() { 0x40 } else { 0 };
+            let mut payload = BytesMut::with_capacity(FU_HEADER + piece.len());
+            payload.put_u8(header & 0xe0 | FU_A);
+            payload.put_u8(start | end | header & 0x1f);
+            payload.put_slice(piece);
             payloads.push(payload.freeze());
         }
-    }
-    together.clear();
-}
-
-fn fragments(unit: &[u8], max_payload: usize, payloads: &mut Vec<Bytes>) {
-    let (header, body) = (unit[0], &unit[1..]);
-    let count = body.len().div_ceil(max_payload - FU_HEADER);
-    let share = body.len().div_ceil(count);
-    for (index, piece) in body.chunks(share).enumerate() {
-        let start = if index == 0 { 0x80 } else { 0 };
-        let end = if (index + 1) * share >= body.len() { 0x40 } else { 0 };
-        let mut payload = BytesMut::with_capacity(FU_HEADER + piece.len());
-        payload.put_u8(header & 0xe0 | FU_A);
-        payload.put_u8(start | end | header & 0x1f);
-        payload.put_slice(piece);
-        payloads.push(payload.freeze());
     }
 }
 
@@ -184,11 +120,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_are_found_behind_both_start_codes() {
-        let frame = [0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x68, 3, 0, 0, 0, 1, 0x65, 4, 0, 0];
-        assert_eq!(units(&frame), [&[0x67, 1, 2][..], &[0x68, 3], &[0x65, 4]]);
-        assert!(is_h264_key_frame(&frame) && !is_h264_key_frame(&[0, 0, 1, 0x41, 9]));
-        assert!(units(b"").is_empty() && units(b"no start code").is_empty() && units(&[0, 0, 1]).is_empty());
+    fn key_frames_are_told() {
+        assert!(is_h264_key_frame(&[0, 0, 1, 0x67, 1, 0, 0, 1, 0x65, 4]) && !is_h264_key_frame(&[0, 0, 1, 0x41, 9]));
     }
 
     #[test]
@@ -198,7 +131,7 @@ mod tests {
         for max_payload in [100, 500, 1160, 65_000] {
             let payloads = packetize(&frame, max_payload);
             assert!(payloads.iter().all(|payload| payload.len() <= max_payload));
-            let parts: Vec<H264Part> = payloads.iter().map(|payload| read(payload).expect("own")).collect();
+            let parts: Vec<UnitPart> = payloads.iter().map(|payload| read(payload).expect("own")).collect();
             assert_eq!(parts.iter().flat_map(|part| part.data.to_vec()).collect::<Vec<_>>(), frame);
             assert!(parts[0].key && parts[1..].iter().all(|part| !part.key));
         }

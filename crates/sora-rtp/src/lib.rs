@@ -1,26 +1,33 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod annexb;
 mod assembler;
 mod av1;
 mod codec;
+pub mod dependency_descriptor;
 mod h264;
+mod h265;
 mod opus;
 mod packet;
 mod packetizer;
+mod picture;
 mod sequence;
+mod superframe;
 mod vp8;
 mod vp9;
 
 pub use assembler::{AssembledFrame, AssemblerEvent, AssemblerLimits, AssemblerStats, FrameAssembler};
-pub use codec::{UnsupportedPayloadFormat, VideoCodecType};
+pub use codec::VideoCodecType;
 pub use h264::is_h264_key_frame;
+pub use h265::is_h265_key_frame;
 pub use opus::{OpusPacketError, opus_packet_samples, packetize_opus};
-pub use packet::{EncodedFrame, RtpPacket, SpatialLayer, TemporalLayer};
+pub use packet::{EncodedFrame, RtpPacket};
 pub use packetizer::{DEFAULT_MAX_PAYLOAD, VideoPacketizer};
+pub use picture::{PictureInfo, SpatialLayer, TemporalLayer};
 pub use sequence::{SequenceUnwrapper, is_newer, is_newer_timestamp};
 pub use vp8::Vp8Descriptor;
-pub use vp9::Vp9Descriptor;
+pub use vp9::{Vp9Descriptor, Vp9GroupPicture};
 
 /// A payload that does not follow its payload format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -38,27 +38,3 @@ pub struct EncodedFrame {
     /// The simulcast layer it belongs to, if the sender has several.
     pub rid: Option<Arc<str>>,
 }
-
-/// Which temporal layer a picture belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TemporalLayer {
-    /// 0 is the base layer.
-    pub id: u8,
-    /// Layers of the stream; more than `id`.
-    pub count: u8,
-    /// A receiver of lower layers may go up to this layer from here on.
-    pub switching_up: bool,
-}
-
-/// One spatial layer's frame within a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SpatialLayer {
-    /// Bytes of its frame.
-    pub len: usize,
-    /// Width in pixels.
-    pub width: u16,
-    /// Height in pixels.
-    pub height: u16,
-    /// It is predicted from the layer below in the same picture.
-    pub inter_layer: bool,
-}

@@ -24,8 +24,10 @@ pub struct Vp8Descriptor {
 }
 
 impl Vp8Descriptor {
-    /// Bytes of the descriptor that [`Self::write`] makes: always 15-bit PictureID, nothing else.
-    pub const WRITTEN_LEN: usize = 4;
+    /// Bytes of the descriptor that [`Self::write`] makes.
+    pub(crate) const fn written_len(layered: bool) -> usize {
+        if layered { 6 } else { 4 }
+    }
 
     /// Reads the descriptor; the second value is where the VP8 data starts.
     ///
@@ -80,10 +82,18 @@ impl Vp8Descriptor {
         Ok((descriptor, offset))
     }
 
-    /// Descriptor of one packet of a single-layer stream.
-    pub(crate) const fn write(picture_id: u16, first: bool) -> [u8; Self::WRITTEN_LEN] {
+    /// Appends the descriptor of one packet: always a 15-bit PictureID, TL0PICIDX and TID for layers.
+    pub(crate) fn write(picture_id: u16, first: bool, layer: Option<Vp8Layer>, out: &mut impl Extend<u8>) {
         let [high, low] = (picture_id & 0x7fff).to_be_bytes();
-        [if first { 0x90 } else { 0x80 }, 0x80, high | 0x80, low]
+        let start = if first { 0x90 } else { 0x80 };
+        match layer {
+            None => out.extend([start, 0x80, high | 0x80, low]),
+            Some(layer) => {
+                let sync = if layer.layer_sync { 0x20 } else { 0 };
+                let layers = layer.temporal_id << 6 | sync;
+                out.extend([start, 0xe0, high | 0x80, low, layer.tl0_pic_idx, layers]);
+            }
+        }
     }
 
     /// True if the packet starts a frame.
@@ -91,6 +101,14 @@ impl Vp8Descriptor {
     pub const fn begins_frame(&self) -> bool {
         self.start_of_partition && self.partition == 0
     }
+}
+
+/// Fields of [`Vp8Descriptor::write`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Vp8Layer {
+    pub(crate) tl0_pic_idx: u8,
+    pub(crate) temporal_id: u8,
+    pub(crate) layer_sync: bool,
 }
 
 /// True if the VP8 data of a frame's first packet belongs to a key frame (RFC 6386 section 9.1).
@@ -104,12 +122,21 @@ mod tests {
 
     #[test]
     fn written_descriptor_reads_back() {
-        let bytes = Vp8Descriptor::write(0x7abc, true);
-        let (descriptor, offset) = Vp8Descriptor::parse(&bytes).expect("complete");
-        assert_eq!((descriptor.picture_id, offset), (Some(0x7abc), 4));
-        assert!(descriptor.begins_frame());
-        let (descriptor, _) = Vp8Descriptor::parse(&Vp8Descriptor::write(1, false)).expect("ok");
-        assert!(!descriptor.begins_frame());
+        for layer in [None, Some(Vp8Layer { tl0_pic_idx: 0xfe, temporal_id: 2, layer_sync: true })] {
+            for first in [true, false] {
+                let mut bytes = Vec::new();
+                Vp8Descriptor::write(0x7abc, first, layer, &mut bytes);
+                let (descriptor, offset) = Vp8Descriptor::parse(&bytes).expect("complete");
+                assert_eq!(
+                    (descriptor.picture_id, offset),
+                    (Some(0x7abc), Vp8Descriptor::written_len(layer.is_some()))
+                );
+                assert_eq!(descriptor.begins_frame(), first);
+                assert_eq!(descriptor.temporal_id, layer.map(|layer| layer.temporal_id));
+                assert_eq!(descriptor.tl0_pic_idx, layer.map(|layer| layer.tl0_pic_idx));
+                assert_eq!((descriptor.layer_sync, descriptor.key_idx), (layer.is_some(), None));
+            }
+        }
     }
 
     #[test]

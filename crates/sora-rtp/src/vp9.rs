@@ -1,6 +1,6 @@
 //! VP9 payload descriptor (RFC 9628 section 4.2).
 
-use crate::{PayloadError, VideoCodecType};
+use crate::{PayloadError, SpatialLayer, VideoCodecType};
 
 /// What stands before the VP9 data of one packet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,6 +31,19 @@ pub struct Vp9Descriptor {
     pub reference_diffs: Vec<u8>,
     /// Width and height of each spatial layer from the scalability structure.
     pub resolutions: Vec<(u16, u16)>,
+    /// The picture group of the scalability structure; empty without one.
+    pub picture_group: Vec<Vp9GroupPicture>,
+}
+
+/// A picture of the picture group that repeats in non-flexible mode (RFC 9628 section 4.2.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Vp9GroupPicture {
+    /// TID, temporal layer (0 to 7).
+    pub temporal_id: u8,
+    /// U: switching up point.
+    pub switching_up: bool,
+    /// P_DIFF: how many pictures before it each of its references stands.
+    pub reference_diffs: Vec<u8>,
 }
 
 struct Reader<'a> {
@@ -55,9 +68,6 @@ impl Reader<'_> {
 }
 
 impl Vp9Descriptor {
-    /// Longest descriptor that [`Self::write`] makes.
-    pub const MAX_WRITTEN_LEN: usize = 3 + SCALABILITY_LEN;
-
     /// Reads the descriptor; the second value is where the VP9 data starts.
     ///
     /// # Errors
@@ -104,41 +114,103 @@ impl Vp9Descriptor {
             }
         }
         if first & 0x02 != 0 {
-            descriptor.resolutions = parse_scalability(&mut reader)?;
+            (descriptor.resolutions, descriptor.picture_group) = parse_scalability(&mut reader)?;
         }
         Ok((descriptor, reader.offset))
     }
-
-    /// Appends the descriptor of one packet of a single-layer, non-flexible stream.
-    pub(crate) fn write(packet: &Vp9Packet, out: &mut impl Extend<u8>) {
-        let [high, low] = (packet.picture_id & 0x7fff).to_be_bytes();
-        let flags = 0x80
-            | if packet.key_frame { 0 } else { 0x40 }
-            | if packet.first { 0x08 } else { 0 }
-            | if packet.last { 0x04 } else { 0 };
-        let Some((width, height)) = packet.resolution else {
-            out.extend([flags, high | 0x80, low]);
-            return;
-        };
-        let [w1, w0] = width.to_be_bytes();
-        let [h1, h0] = height.to_be_bytes();
-        // One spatial layer with resolution, one picture in the group that refers to the one before.
-        out.extend([flags | 0x02, high | 0x80, low, 0x18, w1, w0, h1, h0, 1, 0x04, 1]);
-    }
 }
 
-pub(crate) const SCALABILITY_LEN: usize = 8;
-
-/// Fields of [`Vp9Descriptor::write`].
+/// Fields of the descriptors of one layer frame.
 pub(crate) struct Vp9Packet {
     pub(crate) picture_id: u16,
     pub(crate) key_frame: bool,
-    pub(crate) first: bool,
-    pub(crate) last: bool,
-    pub(crate) resolution: Option<(u16, u16)>,
+    pub(crate) not_a_reference: bool,
+    pub(crate) layers: Option<Layers>,
 }
 
-fn parse_scalability(reader: &mut Reader<'_>) -> Result<Vec<(u16, u16)>, PayloadError> {
+pub(crate) struct Layers {
+    pub(crate) temporal_id: u8,
+    pub(crate) switching_up: bool,
+    pub(crate) spatial_id: u8,
+    pub(crate) inter_layer: bool,
+    pub(crate) tl0_pic_idx: u8,
+}
+
+impl Vp9Packet {
+    /// Bytes that [`Self::write`] appends without a structure.
+    pub(crate) const fn written_len(&self) -> usize {
+        if self.layers.is_some() { 5 } else { 3 }
+    }
+
+    /// Appends the descriptor of one packet in non-flexible mode, with a scalability structure if there is one.
+    pub(crate) fn write(&self, first: bool, last: bool, structure: &[u8], out: &mut impl Extend<u8>) {
+        let [high, low] = (self.picture_id & 0x7fff).to_be_bytes();
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        let flags = 0x80
+            | flag(!self.key_frame, 0x40)
+            | flag(self.layers.is_some(), 0x20)
+            | flag(first, 0x08)
+            | flag(last, 0x04)
+            | flag(!structure.is_empty(), 0x02)
+            | flag(self.not_a_reference, 0x01);
+        out.extend([flags, high | 0x80, low]);
+        if let Some(layers) = &self.layers {
+            let byte = layers.temporal_id << 5
+                | flag(layers.switching_up, 0x10)
+                | layers.spatial_id << 1
+                | flag(layers.inter_layer, 0x01);
+            out.extend([byte, layers.tl0_pic_idx]);
+        }
+        out.extend(structure.iter().copied());
+    }
+}
+
+/// A picture of a temporal pattern.
+pub(crate) struct PatternPicture {
+    pub(crate) temporal_id: u8,
+    reference_diff: u8,
+}
+
+/// The picture group of a number of temporal layers: L1T1, L1T2 or L1T3. No picture depends on one of its own layer
+/// except in the base layer, so each is a point for switching up.
+pub(crate) const fn pattern(count: u8) -> Option<&'static [PatternPicture]> {
+    const fn at(temporal_id: u8, reference_diff: u8) -> PatternPicture {
+        PatternPicture { temporal_id, reference_diff }
+    }
+    match count {
+        1 => Some(const { &[at(0, 1)] }),
+        2 => Some(const { &[at(0, 2), at(1, 1)] }),
+        3 => Some(const { &[at(0, 4), at(2, 1), at(1, 2), at(2, 1)] }),
+        _ => None,
+    }
+}
+
+/// Scalability structure of a stream without layers: one resolution, one picture that refers to the one before.
+pub(crate) fn plain_structure(width: u16, height: u16) -> Vec<u8> {
+    let ([w1, w0], [h1, h0]) = (width.to_be_bytes(), height.to_be_bytes());
+    vec![0x18, w1, w0, h1, h0, 1, 0x04, 1]
+}
+
+/// Scalability structure with all resolutions and the picture group of `temporal_layers` (0 is like 1).
+pub(crate) fn structure(spatial: &[SpatialLayer], temporal_layers: u8) -> Vec<u8> {
+    let group = pattern(temporal_layers.max(1)).unwrap_or_default();
+    let mut out = vec![(spatial.len().saturating_sub(1) as u8) << 5 | 0x18];
+    for layer in spatial {
+        out.extend(layer.width.to_be_bytes());
+        out.extend(layer.height.to_be_bytes());
+    }
+    out.push(group.len() as u8);
+    for picture in group {
+        let switching_up = if temporal_layers > 1 { 0x10 } else { 0 };
+        out.extend([picture.temporal_id << 5 | switching_up | 0x04, picture.reference_diff]);
+    }
+    out
+}
+
+/// Resolutions and picture group.
+type Structure = (Vec<(u16, u16)>, Vec<Vp9GroupPicture>);
+
+fn parse_scalability(reader: &mut Reader<'_>) -> Result<Structure, PayloadError> {
     let header = reader.byte()?;
     let layers = usize::from(header >> 5) + 1;
     let mut resolutions = Vec::new();
@@ -147,16 +219,20 @@ fn parse_scalability(reader: &mut Reader<'_>) -> Result<Vec<(u16, u16)>, Payload
             resolutions.push((reader.word()?, reader.word()?));
         }
     }
+    let mut group = Vec::new();
     if header & 0x08 != 0 {
         let pictures = reader.byte()?;
         for _ in 0..pictures {
-            let references = (reader.byte()? >> 2) & 0x03;
-            for _ in 0..references {
-                reader.byte()?;
-            }
+            let picture = reader.byte()?;
+            let reference_diffs = (0..picture >> 2 & 0x03).map(|_| reader.byte()).collect::<Result<_, _>>()?;
+            group.push(Vp9GroupPicture {
+                temporal_id: picture >> 5,
+                switching_up: picture & 0x10 != 0,
+                reference_diffs,
+            });
         }
     }
-    Ok(resolutions)
+    Ok((resolutions, group))
 }
 
 /// True if the VP9 data of a picture's first packet is a key frame and not an intra-only or a repeated one
@@ -177,10 +253,8 @@ mod tests {
     #[test]
     fn written_key_frame_descriptor_reads_back_with_its_resolution() {
         let mut bytes = Vec::new();
-        let packet =
-            Vp9Packet { picture_id: 0x1234, key_frame: true, first: true, last: false, resolution: Some((1280, 721)) };
-        Vp9Descriptor::write(&packet, &mut bytes);
-        assert_eq!(bytes.len(), Vp9Descriptor::MAX_WRITTEN_LEN);
+        let packet = Vp9Packet { picture_id: 0x1234, key_frame: true, not_a_reference: false, layers: None };
+        packet.write(true, false, &plain_structure(1280, 721), &mut bytes);
         let (descriptor, offset) = Vp9Descriptor::parse(&bytes).expect("complete");
         assert_eq!(offset, bytes.len());
         assert_eq!(descriptor.resolutions, [(1280, 721)]);

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sora_rtp::{AssemblerEvent, AssemblerLimits, FrameAssembler, RtpPacket, VideoCodecType, VideoPacketizer};
+use sora_rtp::{
+    AssemblerEvent, AssemblerLimits, FrameAssembler, PictureInfo, RtpPacket, VideoCodecType, VideoPacketizer,
+};
 
-const CODECS: [VideoCodecType; 4] =
-    [VideoCodecType::Vp8, VideoCodecType::Vp9, VideoCodecType::H264, VideoCodecType::Av1];
+const CODECS: [VideoCodecType; 5] = VideoCodecType::ALL;
 
 struct Random(u64);
 
@@ -22,7 +23,7 @@ impl Random {
 fn picture(codec: VideoCodecType, key: bool, length: usize, random: &mut Random) -> Vec<u8> {
     let mut data: Vec<u8> = (0..length).map(|_| random.next(256) as u8).collect();
     match codec {
-        VideoCodecType::H264 => return h264_picture(key, data),
+        VideoCodecType::H264 | VideoCodecType::H265 => return unit_picture(codec, key, data),
         VideoCodecType::Av1 => return av1_picture(key, &data),
         _ => {}
     }
@@ -36,20 +37,27 @@ fn picture(codec: VideoCodecType, key: bool, length: usize, random: &mut Random)
 }
 
 /// An access unit in Annex B, with parameter sets before an IDR slice, sometimes in two slices.
-fn h264_picture(key: bool, mut data: Vec<u8>) -> Vec<u8> {
+fn unit_picture(codec: VideoCodecType, key: bool, mut data: Vec<u8>) -> Vec<u8> {
     // No start codes by chance, none of the trailing zeros that belong to the next one.
     data.iter_mut().for_each(|byte| *byte |= 1);
-    let slice = |out: &mut Vec<u8>, body: &[u8]| {
-        out.extend([0, 0, 0, 1, if key { 0x65 } else { 0x41 }]);
-        out.extend(body);
+    let (sets, header): (&[&[u8]], &[u8]) = match (codec, key) {
+        (VideoCodecType::H265, true) => (&[&[0x40, 1, 5], &[0x42, 1, 9, 9], &[0x44, 1, 3]], &[0x26, 1]),
+        (VideoCodecType::H265, false) => (&[], &[0x02, 1]),
+        (_, true) => (&[&[0x67, 0x42, 1], &[0x68, 3]], &[0x65]),
+        (_, false) => (&[], &[0x41]),
     };
-    let mut out = if key { vec![0, 0, 0, 1, 0x67, 0x42, 1, 0, 0, 0, 1, 0x68, 3] } else { Vec::new() };
+    let mut out = Vec::new();
+    for set in sets {
+        out.extend([0, 0, 0, 1]);
+        out.extend(*set);
+    }
     let middle = data.len() / 2;
-    if data[0] & 2 == 0 || middle == 0 {
-        slice(&mut out, &data);
-    } else {
-        slice(&mut out, &data[..middle]);
-        slice(&mut out, &data[middle..]);
+    let whole = data[0] & 2 == 0 || middle == 0;
+    let slices = if whole { vec![&data[..]] } else { vec![&data[..middle], &data[middle..]] };
+    for slice in slices {
+        out.extend([0, 0, 0, 1]);
+        out.extend(header);
+        out.extend(slice);
     }
     out
 }
@@ -75,11 +83,12 @@ fn av1_picture(key: bool, data: &[u8]) -> Vec<u8> {
 }
 
 fn packets(codec: VideoCodecType, frames: &[(bool, Vec<u8>)], start: Instant, padding: bool) -> Vec<RtpPacket> {
-    let mut packetizer = VideoPacketizer::new(codec, 200).expect("supported");
+    let mut packetizer = VideoPacketizer::new(codec, 200);
     let mut sequence = 65_530;
     let mut packets = Vec::new();
     for (index, (key, data)) in frames.iter().enumerate() {
-        let payloads = packetizer.packetize(data, *key, 640, 480);
+        let payloads =
+            packetizer.packetize(data, &PictureInfo { key_frame: *key, width: 640, height: 480, ..Default::default() });
         let count = payloads.len();
         let mut push = |payload, marker| {
             packets.push(RtpPacket {
@@ -118,7 +127,7 @@ fn an_undisturbed_stream_comes_out_whole() {
         let mut random = Random(7);
         let frames: Vec<_> =
             (0..50).map(|i| (i == 0, picture(codec, i == 0, 1 + random.next(3000) as usize, &mut random))).collect();
-        let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default()).expect("ok");
+        let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default());
         let (mut out, mut asked) = (Vec::new(), 0);
         for packet in packets(codec, &frames, Instant::now(), true) {
             assembler.push(packet);
@@ -152,7 +161,7 @@ fn reordering_and_duplicates_alone_lose_nothing() {
             packet.arrival = arrivals[(place as usize).min(arrivals.len() - 1)];
             list.push(packet);
         }
-        let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default()).expect("ok");
+        let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default());
         let (mut out, mut asked) = (Vec::new(), 0);
         for packet in list {
             assembler.push(packet);
@@ -189,7 +198,7 @@ fn any_damage_gives_exact_pictures_or_a_clean_gap() {
                 list[index].payload = Bytes::from(vec![random.next(256) as u8; 2]);
             }
         }
-        let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default()).expect("ok");
+        let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default());
         let (mut out, mut asked) = (Vec::new(), 0);
         let mut newest = list[0].arrival;
         for mut packet in list {
@@ -231,7 +240,7 @@ fn losses_without_corruption_give_only_exact_pictures() {
         let mut list = packets(codec, &frames, Instant::now(), false);
         let loss = random.next(10);
         list.retain(|_| random.next(100) >= loss);
-        let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default()).expect("ok");
+        let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default());
         let (mut out, mut asked) = (Vec::new(), 0);
         for packet in list {
             assembler.push(packet);
@@ -252,7 +261,7 @@ fn a_gap_that_stays_open_asks_for_a_key_frame_and_drops_until_it() {
         (0..30).map(|i| (i == 0 || i == 20, picture(codec, i == 0 || i == 20, 500, &mut random))).collect();
     let mut list = packets(codec, &frames, Instant::now(), false);
     list.remove(10);
-    let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default()).expect("ok");
+    let mut assembler = FrameAssembler::new(codec, AssemblerLimits::default());
     let (mut out, mut asked) = (Vec::new(), 0);
     for packet in list {
         assembler.push(packet);
@@ -267,7 +276,7 @@ fn a_gap_that_stays_open_asks_for_a_key_frame_and_drops_until_it() {
 fn memory_stays_bounded_without_a_key_frame() {
     let codec = VideoCodecType::Vp9;
     let limits = AssemblerLimits { max_packets: 64, ..AssemblerLimits::default() };
-    let mut assembler = FrameAssembler::new(codec, limits).expect("ok");
+    let mut assembler = FrameAssembler::new(codec, limits);
     let now = Instant::now();
     for sequence in 0..10_000u64 {
         assembler.push(RtpPacket {

@@ -83,7 +83,7 @@ impl VideoEncoder for VpxEncoder {
         let Some(encoder) = &mut self.encoder else { return Ok(None) };
         let Some(encoded) = encoder.encode(picture, key_frame)? else { return Ok(None) };
         let (data, spatial) = self.split_layers(encoded.data, encoded.key_frame);
-        let (key_frame, temporal) = (encoded.key_frame, self.config.scalability.layer(encoded.temporal_id));
+        let (key_frame, temporal) = (encoded.key_frame, encoded.temporal);
         Ok(Some(EncodedPicture { data: Bytes::from(data), key_frame, width, height, temporal, spatial }))
     }
 

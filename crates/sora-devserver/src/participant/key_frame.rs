@@ -62,18 +62,19 @@ fn h265(payload: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sora_rtp::{VideoCodecType, VideoPacketizer};
+    use sora_rtp::{PictureInfo, VideoCodecType, VideoPacketizer};
 
     #[test]
     fn only_the_first_packet_of_a_key_frame_starts_one() {
         // A key frame of VP8 has a clear bit first, one of VP9 the frame marker and no more.
         let cases = [(VideoCodecType::Vp8, "VP8", 0x00, 0x01), (VideoCodecType::Vp9, "VP9", 0x82, 0x86)];
         for (codec, name, key, delta) in cases {
-            let mut packetizer = VideoPacketizer::new(codec, 100).expect("supported");
+            let mut packetizer = VideoPacketizer::new(codec, 100);
             let mut starts = |first: u8, is_key: bool| -> Vec<bool> {
                 let mut frame = vec![first; 1];
                 frame.resize(250, 0);
-                let payloads = packetizer.packetize(&frame, is_key, 64, 64);
+                let picture = PictureInfo { key_frame: is_key, width: 64, height: 64, ..PictureInfo::default() };
+                let payloads = packetizer.packetize(&frame, &picture);
                 payloads.iter().map(|payload| starts_key_frame(name, payload)).collect()
             };
             let key = starts(key, true);

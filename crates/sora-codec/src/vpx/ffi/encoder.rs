@@ -2,6 +2,7 @@ use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use sora_rtp::TemporalLayer;
 use vpx_sys as vpx;
 
 use super::layers::Layers;
@@ -27,7 +28,7 @@ pub(in crate::vpx) struct Encoder {
 pub(in crate::vpx) struct Encoded {
     pub(in crate::vpx) data: Vec<u8>,
     pub(in crate::vpx) key_frame: bool,
-    pub(in crate::vpx) temporal_id: u8,
+    pub(in crate::vpx) temporal: Option<TemporalLayer>,
 }
 
 // SAFETY: the configuration holds no pointers of its own that outlive a call.
@@ -189,10 +190,10 @@ impl Encoder {
                 (std::slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz as usize), frame.flags)
             };
             let key_frame = flags & vpx::VPX_FRAME_IS_KEY != 0;
-            encoded = Some(Encoded { data: data.to_vec(), key_frame, temporal_id: 0 });
+            encoded = Some(Encoded { data: data.to_vec(), key_frame, temporal: None });
         }
         if let Some(encoded) = &mut encoded {
-            encoded.temporal_id = self.layers.after_picture(&mut self.context, encoded.key_frame)?;
+            encoded.temporal = self.layers.after_picture(&mut self.context, encoded.key_frame)?;
         }
         Ok(encoded)
     }

@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 
+use sora_rtp::TemporalLayer;
 use vpx_sys as vpx;
 
 use super::{Context, check};
@@ -136,16 +137,20 @@ impl Layers {
         })
     }
 
-    /// The layer of the picture that has just been encoded.
-    pub(super) fn after_picture(&mut self, context: &mut Context, key_frame: bool) -> Result<u8, CodecError> {
+    /// The layer of the picture that has just been encoded, if there are several.
+    pub(super) fn after_picture(
+        &mut self,
+        context: &mut Context,
+        key_frame: bool,
+    ) -> Result<Option<TemporalLayer>, CodecError> {
         if self.mode.temporal_layers == 1 {
-            return Ok(0);
+            return Ok(None);
         }
         if self.codec == VpxCodec::Vp8 {
             if key_frame {
                 self.picture = 0;
             }
-            let layer = self.mode.pattern(self.picture).map_or(0, |layer| layer.id);
+            let layer = self.mode.pattern(self.picture);
             self.picture += 1;
             return Ok(layer);
         }
@@ -155,6 +160,6 @@ impl Layers {
         // SAFETY: the control takes a pointer that is written during the call.
         let result = unsafe { vpx::vpx_codec_control_(&raw mut *context.0, control, &raw mut id) };
         check("layer", result)?;
-        Ok(if key_frame { 0 } else { u8::try_from(id.temporal_layer_id).unwrap_or(0) })
+        Ok(self.mode.layer(if key_frame { 0 } else { u8::try_from(id.temporal_layer_id).unwrap_or(0) }))
     }
 }

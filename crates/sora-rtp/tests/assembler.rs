@@ -293,3 +293,19 @@ fn memory_stays_bounded_without_a_key_frame() {
     let stats = assembler.stats();
     assert!(stats.packets - stats.dropped <= 65);
 }
+
+#[test]
+fn h265_parameter_sets_alone_do_not_start_decoding() {
+    let vps = [0_u8, 0, 0, 1, 0x40, 1, 5];
+    let unit = |header: u8| [&vps[..], &[0, 0, 0, 1, header, 1, 9]].concat();
+    // A trailing picture, then a clean random access picture, then a trailing picture again, each with a VPS.
+    let frames = [(false, unit(0x02)), (true, unit(0x2a)), (false, unit(0x02))];
+    let mut assembler = FrameAssembler::new(VideoCodecType::H265, AssemblerLimits::default());
+    let (mut out, mut asked) = (Vec::new(), 0);
+    for packet in packets(VideoCodecType::H265, &frames, Instant::now(), false) {
+        assembler.push(packet);
+        collect(&mut assembler, &mut out, &mut asked);
+    }
+    let got: Vec<_> = out.into_iter().map(|(_, key, data)| (key, data.to_vec())).collect();
+    assert_eq!(got, frames[1..]);
+}

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use sora_media::{
     AudioReceiver, AudioSender, AudioSink, AudioSource, AudioStreamSink, CodecRegistry, OpusParameters, ReadOutcome,
-    SinkError, Track, TrackKind, VideoCodecType, VideoReceiver, VideoSender, VideoSenderConfig, VideoSink, VideoSource,
+    SinkError, Track, TrackKind, VideoCodecType, VideoLayerConfig, VideoReceiver, VideoSender, VideoSenderConfig,
+    VideoSink, VideoSource,
 };
 use sora_rtp::{EncodedFrame, RtpPacket};
 
@@ -51,7 +52,7 @@ fn psnr(a: &[u8], b: &[u8]) -> f64 {
 }
 
 /// A sender and a receiver joined by a channel-free wire.
-fn video_path(codec: VideoCodecType) -> (VideoSource, VideoSender, Arc<VideoReceiver>, Track) {
+fn video_path(codec: VideoCodecType, mode: &str) -> (VideoSource, VideoSender, Arc<VideoReceiver>, Track) {
     let source = VideoSource::new();
     let registry = Arc::new(CodecRegistry::default());
     let track = Track::remote(TrackKind::Video, "track".to_owned(), "stream".to_owned());
@@ -67,6 +68,7 @@ fn video_path(codec: VideoCodecType) -> (VideoSource, VideoSender, Arc<VideoRece
     let config = VideoSenderConfig {
         max_bitrate_bps: Some(2_000_000),
         start_bitrate_bps: 2_000_000,
+        layers: vec![VideoLayerConfig { scalability: mode.parse().expect("a mode"), ..VideoLayerConfig::default() }],
         ..VideoSenderConfig::new(codec)
     };
     let sender = VideoSender::start(source.track(), &registry, &config, move |frame| {
@@ -83,7 +85,7 @@ fn video_path(codec: VideoCodecType) -> (VideoSource, VideoSender, Arc<VideoRece
 fn pictures_arrive_in_their_size_and_likeness() {
     for codec in [VideoCodecType::Vp8, VideoCodecType::Vp9] {
         for (width, height) in [(321, 241), (640, 360)] {
-            let (source, sender, receiver, track) = video_path(codec);
+            let (source, sender, receiver, track) = video_path(codec, "L1T1");
             let (frames, received) = mpsc::channel();
             let sink = VideoSink::new(&track, move |frame| {
                 let _ = frames.send(frame);
@@ -109,8 +111,39 @@ fn pictures_arrive_in_their_size_and_likeness() {
 }
 
 #[test]
+fn layered_streams_arrive_whole() {
+    use VideoCodecType::{Av1, Vp8, Vp9};
+    let modes = [(Vp8, "L1T2"), (Vp8, "L1T3"), (Vp9, "L1T2"), (Vp9, "L1T3"), (Av1, "L1T2"), (Av1, "L1T3")];
+    let spatial = ["L2T1", "L3T1", "L3T3", "L3T3_KEY", "L2T2_KEY"].map(|mode| (Vp9, mode));
+    for (codec, mode) in modes.into_iter().chain(spatial) {
+        let (source, sender, receiver, track) = video_path(codec, mode);
+        let (frames, received) = mpsc::channel();
+        let sink = VideoSink::new(&track, move |frame| {
+            let _ = frames.send(frame);
+        });
+        let sink = sink.expect("a sink");
+        for number in 0..14 {
+            let sent = picture(640, 360, number);
+            if number == 6 {
+                sender.request_key_frame(None);
+            }
+            source.push_bgr(&sent, 640, 360, 640 * 3, Some(number as i64 * 33_333)).expect("taken");
+            let got = received.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("{codec} {mode}: no picture {number}"));
+            assert_eq!((got.width(), got.height()), (640, 360), "{codec} {mode}");
+            let mut bgr = vec![0; sent.len()];
+            got.write_bgr(&mut bgr).expect("converted");
+            let quality = psnr(&sent, &bgr);
+            assert!(quality > 26.0, "{codec} {mode} {number}: {quality:.1} dB");
+        }
+        assert_eq!(receiver.stats().frames_decoded, 14, "{codec} {mode}");
+        assert_eq!(sender.stats().layers[0].scalability.to_string(), mode);
+        drop(sink);
+    }
+}
+
+#[test]
 fn a_muted_source_sends_black_and_a_muted_track_shows_black() {
-    let (source, _sender, _receiver, track) = video_path(VideoCodecType::Vp8);
+    let (source, _sender, _receiver, track) = video_path(VideoCodecType::Vp8, "L1T1");
     let (frames, received) = mpsc::channel();
     let _sink = VideoSink::new(&track, move |frame| {
         let _ = frames.send(frame);
@@ -240,7 +273,7 @@ fn wrong_kinds_and_formats_are_errors() {
 #[test]
 fn callbacks_may_drop_their_own_sink_and_everything_goes_in_any_order() {
     for order in 0..6 {
-        let (source, sender, receiver, track) = video_path(VideoCodecType::Vp8);
+        let (source, sender, receiver, track) = video_path(VideoCodecType::Vp8, "L1T1");
         let slot: Arc<Mutex<Option<VideoSink>>> = Arc::default();
         let inside = slot.clone();
         let (done, told) = mpsc::channel();

@@ -58,6 +58,10 @@ pub(crate) fn test(workspace: &Workspace) -> Outcome {
             )
         });
     }
+    steps.step("test: AV1 without native code", || {
+        let features = ["--no-default-features", "--features", "rav1e,dav1d"];
+        run_visible(workspace.cargo().args(["test", "--package", "sora-codec", "--test", "rav1e"]).args(features))
+    });
     steps.step("test: documentation examples", || {
         // The whole workspace again: leaving crates out would change features and compile half of it once more.
         run_visible(workspace.cargo().args(["test", "--doc", "--workspace", "--no-fail-fast"]))

@@ -14,6 +14,8 @@ mod opus;
 #[cfg(any(feature = "libvpx", feature = "dav1d", feature = "openh264"))]
 mod planes;
 mod preference;
+#[cfg(feature = "rav1e")]
+mod rav1e;
 mod registry;
 mod scalability;
 mod video;

@@ -115,6 +115,11 @@ impl CodecRegistry {
             Backend::new(VideoCodecType::Av1, Implementation::Internal, "libaom", Tier::Standard)
                 .with_encoder(|config| Ok(crate::aom::AomEncoder::new(config))),
         );
+        #[cfg(feature = "rav1e")]
+        self.register(
+            Backend::new(VideoCodecType::Av1, Implementation::Internal, "rav1e", Tier::Fallback)
+                .with_encoder(|config| Ok(crate::rav1e::Rav1eEncoder::new(config))),
+        );
         #[cfg(feature = "dav1d")]
         self.register(
             Backend::new(VideoCodecType::Av1, Implementation::Internal, "dav1d", Tier::Standard)

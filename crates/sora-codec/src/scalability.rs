@@ -44,12 +44,14 @@ impl ScalabilityMode {
     }
 
     /// What a picture of the layer `id` is, if the stream has temporal layers.
+    #[cfg(any(feature = "libvpx", feature = "openh264"))]
     pub(crate) fn layer(self, id: u8) -> Option<TemporalLayer> {
         (self.temporal_layers > 1).then_some(TemporalLayer { id, count: self.temporal_layers, switching_up: true })
     }
 }
 
 /// Percent of the bit rate that the temporal layers up to and with `id` take together.
+#[cfg(any(feature = "libvpx", feature = "libaom"))]
 pub(crate) fn bitrate_share(layers: u8, id: u8) -> u64 {
     match (layers, id) {
         (2, 0) => 60,

@@ -29,7 +29,19 @@ import peer_media as media
 
 CONNECT_DEADLINE_S = 20.0
 IDLE_DEADLINE_S = 30.0
-OUTGOING = ("kind", "rid", "active", "framesEncoded", "encoderImplementation", "packetsSent", "targetBitrate", "frameWidth", "pliCount", "nackCount", "qualityLimitationReason")
+OUTGOING = (
+    "kind",
+    "rid",
+    "active",
+    "framesEncoded",
+    "encoderImplementation",
+    "packetsSent",
+    "targetBitrate",
+    "frameWidth",
+    "pliCount",
+    "nackCount",
+    "qualityLimitationReason",
+)
 ROLES = {"publish": "sendonly", "receive": "recvonly", "both": "sendrecv"}
 CALLBACKS = ("on_set_offer", "on_notify", "on_switched", "on_ws_close", "on_data_channel", "on_message", "on_track")
 
@@ -115,7 +127,9 @@ class Peer:
 
     def more_options(self) -> dict[str, Any]:
         """What --more adds; a certificate given as {"pem_of": PATH} is handed over as its content."""
-        read = lambda value: Path(value["pem_of"]).read_bytes() if isinstance(value, dict) else value
+        read = lambda value: (
+            Path(value["pem_of"]).read_bytes() if isinstance(value, dict) and "pem_of" in value else value
+        )
         return {name: read(value) for name, value in json.loads(self.args.more).items()}
 
     def note(self, name: str) -> None:

@@ -42,7 +42,15 @@ class Browser:
     ) -> str:  # fmt: skip
         """Connects and returns the connection id."""
         connected = self.call(
-            "start", url=url, channel=channel, role=role, mode=mode, codec=codec, compress=compress, header=header, **more
+            "start",
+            url=url,
+            channel=channel,
+            role=role,
+            mode=mode,
+            codec=codec,
+            compress=compress,
+            header=header,
+            **more,
         )
         return str(connected["connection_id"])
 
@@ -113,7 +121,9 @@ def test_browser_plays(
     """The browser decodes and shows what we publish, whoever comes first, and hears it."""
     if browser_first:
         browser.start(devserver, channel, "recvonly", mode)
-    publisher = start_peer(our_python, devserver, channel, "publish", mode=mode, codec=codec, picture="halves", openh264=openh264)
+    publisher = start_peer(
+        our_python, devserver, channel, "publish", mode=mode, codec=codec, picture="halves", openh264=openh264
+    )
     children.append(publisher)
     publisher.event("connected", DEADLINE_S)
     if not browser_first:

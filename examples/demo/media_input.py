@@ -84,7 +84,15 @@ class TestCard:
         base = np.clip(120 + texture + grain, 0, 255)
         tint = np.stack([base, base * 0.9 + 12, base * 0.8 + 30], axis=2)
         self._background: Picture = np.clip(tint, 0, 255).astype(np.uint8)
-        bars = [(235, 235, 235), (16, 235, 235), (235, 235, 16), (16, 235, 16), (235, 16, 235), (16, 16, 235), (235, 16, 16)]
+        bars = [
+            (235, 235, 235),
+            (16, 235, 235),
+            (235, 235, 16),
+            (16, 235, 16),
+            (235, 16, 235),
+            (16, 16, 235),
+            (235, 16, 16),
+        ]
         strip = np.zeros((max(height // 12, 2), width, 3), np.uint8)
         for index, colour in enumerate(bars):
             strip[:, index * width // 7 : (index + 1) * width // 7] = colour

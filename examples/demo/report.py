@@ -98,7 +98,9 @@ def main() -> None:
     pictures = open_video(args.video, width, height)
     sent_sound = open_audio(args.audio, args.seconds + 2)
     kept = sorted(zip(media["kept_numbers"].tolist(), media["kept"], strict=True), key=lambda pair: pair[0])
-    quality = [psnr(pictures.frame(number), picture) for number, picture in kept if picture.shape[:2] == (height, width)]
+    quality = [
+        psnr(pictures.frame(number), picture) for number, picture in kept if picture.shape[:2] == (height, width)
+    ]
     last = media["last"]
     cv2.imwrite(str(args.dir / "last.png"), last)
     with wave.open(str(args.dir / "received.wav"), "wb") as file:

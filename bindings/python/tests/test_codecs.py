@@ -63,7 +63,9 @@ def test_a_library_that_cannot_be_used_is_a_warning(path: str) -> None:
     with pytest.warns(RuntimeWarning, match=path):
         sora = Sora(openh264=path)
     with pytest.raises(RuntimeError, match="H264 cannot be encoded: .*OpenH264"):
-        sora.create_connection(["ws://x"], "sendonly", "c", video_source=sora.create_video_source(), video_codec_type="H264")
+        sora.create_connection(
+            ["ws://x"], "sendonly", "c", video_source=sora.create_video_source(), video_codec_type="H264"
+        )
 
 
 def test_preferences_are_lists_that_can_be_changed_and_merged(library: str) -> None:
@@ -118,7 +120,9 @@ def test_both_generations_make_a_sora(library: str) -> None:
         Sora(None, preference)
     with pytest.raises(RuntimeError, match=r"H264 encoder here.*/nonexistent.so"):
         Sora("/nonexistent.so", preference)
-    hardware = SoraVideoCodecPreference([Codec(SoraVideoCodecType.AV1, SoraVideoCodecImplementation.NVIDIA_VIDEO_CODEC_SDK)])
+    hardware = SoraVideoCodecPreference(
+        [Codec(SoraVideoCodecType.AV1, SoraVideoCodecImplementation.NVIDIA_VIDEO_CODEC_SDK)]
+    )
     with pytest.raises(RuntimeError, match="nvidia_video_codec_sdk has no AV1 encoder here"):
         Sora(video_codec_preference=hardware)
 
@@ -150,7 +154,9 @@ def test_pictures_arrive_in_their_size(
     width, height = (size[0] & ~1, size[1] & ~1) if codec == "H264" else size
     assert frames[-1].shape == (height, width, 3)
     expected = picture(0, *size)[:height, :width]
-    distance = min(np.abs(frames[-1].astype(int) - picture(n, *size)[:height, :width].astype(int)).mean() for n in range(30))
+    distance = min(
+        np.abs(frames[-1].astype(int) - picture(n, *size)[:height, :width].astype(int)).mean() for n in range(30)
+    )
     assert distance < 6 < np.abs(expected.astype(int) - 128).mean()
 
 
@@ -183,7 +189,9 @@ def test_simulcast_sends_three_layers_and_the_receiver_gets_the_one_it_asks_for(
     with Feeder(video, None, (1280, 720)):
         for rid, shape in expected.items():
             wait_until(lambda rid=rid, shape=shape: shapes[rid][-3:] == [shape] * 3, f"pictures of {rid}")
-    stats = [s for s in json.loads(sender.connection.get_stats()) if s["type"] == "outbound-rtp" and s["kind"] == "video"]
+    stats = [
+        s for s in json.loads(sender.connection.get_stats()) if s["type"] == "outbound-rtp" and s["kind"] == "video"
+    ]
     assert sorted((s["rid"], s["frameWidth"], s["scalabilityMode"]) for s in stats) == [
         ("r0", 320, "L1T1"), ("r1", 640, "L1T1"), ("r2", 1280, "L1T1"),
     ]  # fmt: skip

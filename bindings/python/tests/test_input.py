@@ -115,7 +115,9 @@ def test_sound_that_is_taken(good: Any, channels: int) -> None:
     assert source.on_data(good, 1.0) is None
 
 
-@pytest.mark.parametrize("bad", [None, "x", b"xx", [1], tone(0, 480)[:, 0], tone(0, 4)[None], tone(0, 4).astype(">i2"), 140])
+@pytest.mark.parametrize(
+    "bad", [None, "x", b"xx", [1], tone(0, 480)[:, 0], tone(0, 4)[None], tone(0, 4).astype(">i2"), 140]
+)
 def test_sound_that_is_refused(bad: Any) -> None:
     with pytest.raises(TypeError):
         Sora().create_audio_source(1, 48_000).on_data(bad)
@@ -297,7 +299,12 @@ def test_audio_frames_pickle_in_the_references_form() -> None:
     assert again.__getstate__() == state
     assert (again.samples_per_channel, again.num_channels, again.sample_rate_hz) == (2, 2, 24_000)
     assert again.absolute_capture_timestamp_ms == 1234
-    for bad in (([1], 2, 1, 24_000, None), ([70_000], 1, 1, 24_000, None), ([-1], 1, 1, 24_000, None), ([], 0, 0, 1, None)):
+    for bad in (
+        ([1], 2, 1, 24_000, None),
+        ([70_000], 1, 1, 24_000, None),
+        ([-1], 1, 1, 24_000, None),
+        ([], 0, 0, 1, None),
+    ):
         with pytest.raises((TypeError, OverflowError)):
             frame.__setstate__(bad)
 

@@ -205,7 +205,9 @@ def test_a_refused_client_learns_why(make_client: MakeClient) -> None:
 
 
 def test_many_connections_come_and_go_without_growing(url: str, channel: str) -> None:
-    script = HEAD + """
+    script = (
+        HEAD
+        + """
 def resident(): return int(open('/proc/self/statm').read().split()[1]) * 4096
 def threads(): return len(__import__('os').listdir('/proc/self/task'))
 sora = Sora()
@@ -217,6 +219,7 @@ while threads() > before[1] and time.monotonic() < deadline: time.sleep(0.01)
 assert threads() <= before[1], (threads(), before)
 assert resident() < before[0] + 8e6, (resident(), before)
 """
+    )
     done = run_script(script, url, channel)
     assert done.returncode == 0, done.stderr
 

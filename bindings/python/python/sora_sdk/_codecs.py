@@ -37,7 +37,9 @@ class SoraVideoCodecCapability:
             raise TypeError(f"SoraVideoCodecCapability.Parameters is {_MADE_BY}")
 
         @classmethod
-        def _make(cls, version: str | None = None, openh264_path: str | None = None) -> SoraVideoCodecCapability.Parameters:
+        def _make(
+            cls, version: str | None = None, openh264_path: str | None = None
+        ) -> SoraVideoCodecCapability.Parameters:
             made = object.__new__(cls)
             made._version, made._openh264_path = version, openh264_path
             return made

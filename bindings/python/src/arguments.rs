@@ -13,8 +13,9 @@ use sora_sdk::{
     Pem, Role,
 };
 
+use crate::audio_source::SoraAudioSource;
 use crate::json;
-use crate::source::{SoraAudioSource, SoraVideoSource};
+use crate::video_source::SoraVideoSource;
 
 /// What is not built yet, with its place among the positional arguments of 2025: asking for it is an error instead of
 /// a surprise.

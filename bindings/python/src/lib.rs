@@ -4,6 +4,7 @@
 
 mod arguments;
 mod array;
+mod audio_source;
 mod callbacks;
 mod codecs;
 mod connection;
@@ -12,10 +13,11 @@ mod frame;
 mod gate;
 mod json;
 mod logging;
+mod memory;
 mod sink;
 mod sora;
-mod source;
 mod track;
+mod video_source;
 
 use pyo3::prelude::*;
 
@@ -25,8 +27,8 @@ fn sora_sdk_ext(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<connection::SoraConnection>()?;
     module.add_class::<track::SoraTrackInterface>()?;
     module.add_class::<track::SoraMediaTrack>()?;
-    module.add_class::<source::SoraAudioSource>()?;
-    module.add_class::<source::SoraVideoSource>()?;
+    module.add_class::<audio_source::SoraAudioSource>()?;
+    module.add_class::<video_source::SoraVideoSource>()?;
     module.add_class::<frame::SoraAudioFrame>()?;
     module.add_class::<frame::SoraVideoFrame>()?;
     module.add_class::<sink::SoraAudioSink>()?;

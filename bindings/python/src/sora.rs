@@ -4,8 +4,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use sora_sdk::CodecRegistry;
 
+use crate::audio_source::SoraAudioSource;
 use crate::connection::SoraConnection;
-use crate::source::{SoraAudioSource, SoraVideoSource};
+use crate::video_source::SoraVideoSource;
 use crate::{arguments, codecs};
 
 /// Makes sources and connections.

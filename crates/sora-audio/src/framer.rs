@@ -55,6 +55,21 @@ impl Framer {
         self.channels
     }
 
+    /// Samples per channel that wait for a frame to be whole.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len() / self.channels
+    }
+
+    /// Hands out what waits as one frame, filled up with silence.
+    pub fn flush(&mut self, frame: impl FnOnce(&[i16])) {
+        if !self.pending.is_empty() {
+            self.pending.resize(self.rate as usize / 100 * self.channels, 0);
+            frame(&self.pending);
+            self.pending.clear();
+        }
+    }
+
     /// Takes a chunk in and hands out each 10 ms frame that is complete.
     pub fn push(&mut self, samples: &[i16], mut frame: impl FnMut(&[i16])) {
         match &mut self.resampler {

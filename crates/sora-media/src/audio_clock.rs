@@ -9,7 +9,7 @@ const MAX_BEHIND: Duration = Duration::from_millis(200);
 
 /// Something that puts out 10 ms of sound at each tick.
 pub(crate) trait Ticked: Send + Sync {
-    fn tick(&self, now: Instant);
+    fn tick(&self, due: Instant);
 }
 
 struct Clock {
@@ -40,6 +40,8 @@ fn run() {
         } else if now - next > MAX_BEHIND {
             next = now;
         }
+        // A tick that comes late is still for when it was due.
+        let due = next;
         next += INTERVAL;
         let members: Vec<Arc<dyn Ticked>> = {
             let mut clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,7 +52,6 @@ fn run() {
             }
             clock.members.iter().filter_map(Weak::upgrade).collect()
         };
-        let now = Instant::now();
-        members.iter().for_each(|member| member.tick(now));
+        members.iter().for_each(|member| member.tick(due));
     }
 }

@@ -26,6 +26,14 @@ impl PacketDecoder for Opus {
         OpusDecoder::samples(packet).unwrap_or(0)
     }
 
+    fn is_pause(&self, packet: &[u8]) -> bool {
+        OpusDecoder::is_pause(packet)
+    }
+
+    fn has_redundancy(&self, packet: &[u8]) -> bool {
+        OpusDecoder::has_redundancy(packet)
+    }
+
     fn decode(&mut self, packet: &[u8], out: &mut Vec<i16>) -> bool {
         append(self.0.decode(packet), out)
     }
@@ -100,7 +108,7 @@ impl Ticked for Inner {
             return;
         }
         let channels = buffer.channels();
-        let Some(mut samples) = buffer.pull() else { return };
+        let Some(mut samples) = buffer.pull(now) else { return };
         drop(buffer);
         if !self.track.enabled() {
             samples.fill(0);

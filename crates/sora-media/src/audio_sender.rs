@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sora_audio::{Resampler, remix};
@@ -8,8 +9,11 @@ use sora_rtp::{EncodedFrame, packetize_opus};
 use crate::AudioFrame;
 use crate::track::{Attachment, Consumer, Track};
 
-/// 20 ms at 48 kHz.
-const FRAME: usize = 960;
+/// Sound that comes so much later than what came before would end did not continue it: there was a pause.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Loss in percent to protect against even if the server reports none: it only sees our way to it, not the ones from
+/// it to the receivers.
+const LEAST_EXPECTED_LOSS: u8 = 5;
 
 /// Counters of an [`AudioSender`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,17 +26,30 @@ pub struct AudioSenderStats {
 
 type Output = Box<dyn FnMut(EncodedFrame) + Send>;
 
+/// Where the last frame ended: by our clock, and by the program's time if it gives one.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    at: Instant,
+    capture_ms: Option<i64>,
+}
+
 struct State {
     encoder: OpusEncoder,
+    /// Samples per channel in a packet.
+    packet_samples: usize,
     resampler: Option<(u32, usize, Resampler)>,
     pending: Vec<i16>,
     timestamp: u32,
+    end: Option<End>,
+    /// Nothing is sent: what comes next begins a talk spurt.
     silent: bool,
+    /// The encoder has said that there is nothing to send, and so have we.
+    discontinued: bool,
     output: Output,
     stats: AudioSenderStats,
 }
 
-/// Encodes a track's sound to Opus packets of 20 ms, in the thread that delivers it.
+/// Encodes a track's sound to Opus packets, in the thread that delivers it.
 pub struct AudioSender {
     state: Arc<Sender>,
     _attachment: Attachment,
@@ -58,13 +75,17 @@ impl AudioSender {
         parameters: &OpusParameters,
         output: impl FnMut(EncodedFrame) + Send + 'static,
     ) -> Result<Self, CodecError> {
-        let encoder = OpusEncoder::new(parameters.channels(source_channels), parameters)?;
+        let mut encoder = OpusEncoder::new(parameters.channels(source_channels), parameters)?;
+        encoder.set_expected_loss(LEAST_EXPECTED_LOSS)?;
         let state = Arc::new(Sender(Mutex::new(State {
             encoder,
+            packet_samples: parameters.packet_samples(),
             resampler: None,
             pending: Vec::new(),
             timestamp: rand::random(),
+            end: None,
             silent: true,
+            discontinued: false,
             output: Box::new(output),
             stats: AudioSenderStats::default(),
         })));
@@ -72,21 +93,41 @@ impl AudioSender {
         Ok(Self { state, _attachment: attachment })
     }
 
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the receiver's report that this share (0 to 1) of the packets got lost: the more, the more redundancy.
+    pub fn loss_reported(&self, fraction: f32) {
+        let percent = (fraction.clamp(0.0, 1.0) * 100.0).round() as u8;
+        if let Err(error) = self.state().encoder.set_expected_loss(percent.max(LEAST_EXPECTED_LOSS)) {
+            tracing::warn!(%error, "the encoder was not told of the loss");
+        }
+    }
+
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> AudioSenderStats {
-        self.state.0.lock().unwrap_or_else(PoisonError::into_inner).stats
+        self.state().stats
     }
 }
 
 impl Consumer for Sender {
     fn audio(&self, frame: &AudioFrame) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(frame);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(frame, Instant::now());
     }
 }
 
 impl State {
-    fn take(&mut self, frame: &AudioFrame) {
+    fn take(&mut self, frame: &AudioFrame, now: Instant) {
+        let length = Duration::from_millis(10);
+        if let Some(pause) = self.pause_before(frame, now) {
+            self.skip(pause);
+        }
+        // Sound that comes faster than it lasts is sent as fast; its time goes on without a gap.
+        let begin = self.end.map_or(now, |end| end.at.max(now));
+        self.end = Some(End { at: begin + length, capture_ms: frame.absolute_capture_timestamp_ms.map(|ms| ms + 10) });
+
         let channels = self.encoder.channels();
         let mixed = remix(&frame.samples, frame.channels, channels);
         let format = (frame.sample_rate, channels);
@@ -95,25 +136,144 @@ impl State {
             slot => &mut slot.insert((format.0, format.1, Resampler::new(format.0, 48_000, format.1))).2,
         };
         self.pending.extend(resampler.process(&mixed));
-        while self.pending.len() >= FRAME * channels {
-            let samples: Vec<i16> = self.pending.drain(..FRAME * channels).collect();
+        while self.pending.len() >= self.packet_samples * channels {
+            let samples: Vec<i16> = self.pending.drain(..self.packet_samples * channels).collect();
             self.encode(&samples);
         }
     }
 
+    /// How long nothing was there before this frame: by the program's time if it gives it, else by ours.
+    fn pause_before(&self, frame: &AudioFrame, now: Instant) -> Option<Duration> {
+        let end = self.end?;
+        let pause = match (end.capture_ms, frame.absolute_capture_timestamp_ms) {
+            (Some(before), Some(this)) => Duration::from_millis(u64::try_from(this.saturating_sub(before)).ok()?),
+            _ => now.saturating_duration_since(end.at),
+        };
+        (pause > PAUSE).then_some(pause)
+    }
+
+    /// Sends what is left of before a pause and lets the RTP time go on as the sampling clock did (RFC 3550 section
+    /// 5.1), so that receivers neither take the pause for delay nor lose the video's pace.
+    fn skip(&mut self, pause: Duration) {
+        let size = self.packet_samples * self.encoder.channels();
+        if !self.pending.is_empty() {
+            let mut rest = std::mem::take(&mut self.pending);
+            rest.resize(size, 0);
+            self.encode(&rest);
+        }
+        let packets = pause.as_millis() * 48 / self.packet_samples as u128;
+        self.timestamp = self.timestamp.wrapping_add((packets as u32).wrapping_mul(self.packet_samples as u32));
+        self.silent = true;
+    }
+
     fn encode(&mut self, samples: &[i16]) {
         let timestamp = self.timestamp;
-        self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
-        self.stats.samples += FRAME as u64;
+        self.timestamp = self.timestamp.wrapping_add(self.packet_samples as u32);
+        self.stats.samples += self.packet_samples as u64;
         match self.encoder.encode(samples) {
-            // Two bytes or less: nothing worth sending (discontinuous transmission).
-            Ok(packet) if packet.len() <= 2 => self.silent = true,
+            // Discontinuous transmission: the first packet without sound tells the receiver, the others are not sent.
+            Ok(packet) if packet.len() <= 2 => {
+                self.silent = true;
+                if !std::mem::replace(&mut self.discontinued, true) {
+                    (self.output)(packetize_opus(Bytes::from(packet), timestamp, false));
+                }
+            }
             Ok(packet) => {
                 self.stats.frames_encoded += 1;
+                self.discontinued = false;
                 let talk_spurt = std::mem::take(&mut self.silent);
                 (self.output)(packetize_opus(Bytes::from(packet), timestamp, talk_spurt));
             }
             Err(error) => tracing::warn!(%error, "sound not sent"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AudioSource;
+
+    type Sent = Arc<Mutex<Vec<EncodedFrame>>>;
+
+    fn sender(fmtp: &str) -> (AudioSource, AudioSender, Sent) {
+        let source = AudioSource::new(1, 48_000).expect("a source");
+        let sent = Sent::default();
+        let output = sent.clone();
+        let sender = AudioSender::start(source.track(), 1, &OpusParameters::from_fmtp(fmtp), move |frame| {
+            output.lock().expect("a lock").push(frame);
+        });
+        (source, sender.expect("a sender"), sent)
+    }
+
+    fn frame(value: i16, timestamp_ms: Option<i64>) -> AudioFrame {
+        let samples: Vec<i16> = (0..480).map(|i| if i % 48 < 24 { value } else { -value }).collect();
+        AudioFrame {
+            samples: samples.into(),
+            sample_rate: 48_000,
+            channels: 1,
+            absolute_capture_timestamp_ms: timestamp_ms,
+        }
+    }
+
+    fn steps(sent: &Sent) -> Vec<(u32, bool)> {
+        let sent = sent.lock().expect("a lock");
+        let steps = sent.windows(2).map(|pair| (pair[1].timestamp.wrapping_sub(pair[0].timestamp), pair[1].marker));
+        steps.collect()
+    }
+
+    #[test]
+    fn a_pause_of_the_program_is_one_of_the_rtp_time() {
+        let (_source, sender, sent) = sender("useinbandfec=1");
+        let start = Instant::now();
+        let mut state = sender.state();
+        // 30 ms at once, a second of nothing, 40 ms at the pace they last.
+        for _ in 0..3 {
+            state.take(&frame(5000, None), start);
+        }
+        for number in 0..4 {
+            state.take(&frame(5000, None), start + Duration::from_millis(1030 + number * 10));
+        }
+        drop(state);
+        assert_eq!(steps(&sent), [(960, false), (48_000 + 960, true), (960, false)]);
+    }
+
+    #[test]
+    fn jumps_in_the_programs_timestamps_count_forward_only() {
+        let (_source, sender, sent) = sender("useinbandfec=1");
+        let now = Instant::now();
+        let mut state = sender.state();
+        for time in [0, 10, 20, 30, 1040, 1050, 500, 510] {
+            state.take(&frame(5000, Some(time)), now);
+        }
+        drop(state);
+        assert_eq!(steps(&sent), [(960, false), (48_000 + 960, true), (960, false)]);
+    }
+
+    #[test]
+    fn packets_are_as_long_as_the_receiver_wants() {
+        for (fmtp, samples) in
+            [("ptime=10", 480), ("ptime=40", 1920), ("minptime=50", 2880), ("", 960), ("ptime=999", 2880)]
+        {
+            let (_source, sender, sent) = sender(fmtp);
+            let now = Instant::now();
+            (0..24).for_each(|_| sender.state().take(&frame(5000, None), now));
+            assert!(steps(&sent).iter().all(|(step, _)| *step == samples), "{fmtp}: {:?}", steps(&sent));
+            assert_eq!(sent.lock().expect("a lock").len(), 24 * 480 / samples as usize, "{fmtp}");
+        }
+    }
+
+    #[test]
+    fn silence_is_announced_and_then_not_sent() {
+        let (_source, sender, sent) = sender("usedtx=1");
+        let now = Instant::now();
+        (0..100).for_each(|_| sender.state().take(&frame(5000, None), now));
+        let speaking = sent.lock().expect("a lock").len();
+        (0..300).for_each(|_| sender.state().take(&frame(0, None), now));
+        let all = sent.lock().expect("a lock").len();
+        let short = sent.lock().expect("a lock").iter().filter(|frame| frame.payloads[0].len() <= 2).count();
+        assert_eq!(speaking, 50);
+        assert!((1..=12).contains(&short), "{short} announcements");
+        assert!(all - speaking < 50, "{} packets of silence", all - speaking);
     }
 }

@@ -89,6 +89,14 @@ pub enum Event {
     },
     /// The bandwidth estimate toward the peer changed, in bit/s.
     TargetBitrate(u64),
+    /// The peer says which share (0 to 1) of what it was sent since its last report it did not get (RFC 3550 section
+    /// 6.4.1).
+    LossReported {
+        /// The m-line it is about.
+        transceiver: TransceiverId,
+        /// The share.
+        fraction: f32,
+    },
     /// A sender report tied a source's RTP time to its wall clock (RFC 3550 section 6.4.1).
     SenderReport {
         /// The m-line it is about.
@@ -454,6 +462,9 @@ impl PeerConnection {
                     Event::KeyFrameRequested { transceiver: TransceiverId(transceiver), rid }
                 }
                 RtpEvent::TargetBitrate(bitrate) => Event::TargetBitrate(bitrate),
+                RtpEvent::LossReported { transceiver, fraction } => {
+                    Event::LossReported { transceiver: TransceiverId(transceiver), fraction }
+                }
                 RtpEvent::SenderReport { transceiver, ssrc, rid, ntp_time, rtp_time } => {
                     Event::SenderReport { transceiver: TransceiverId(transceiver), ssrc, rid, ntp_time, rtp_time }
                 }

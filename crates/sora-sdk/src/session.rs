@@ -249,6 +249,12 @@ impl ClientHandler for MediaSession {
         }
     }
 
+    fn loss_reported(&mut self, transceiver: TransceiverId, fraction: f32) {
+        if let Some((_, Sender::Audio(sender))) = self.senders.get(&transceiver) {
+            sender.loss_reported(fraction);
+        }
+    }
+
     fn extend_stats(&mut self, stats: &mut Vec<Value>) {
         for stat in stats.iter_mut() {
             let mid = stat["mid"].as_str().unwrap_or_default().to_owned();
@@ -316,7 +322,10 @@ fn receiver_stats(receiver: &Receiver) -> Value {
             json!({
                 "totalSamplesReceived": stats.total_samples, "concealedSamples": stats.concealed_samples,
                 "concealmentEvents": stats.concealment_events, "packetsDiscarded": stats.packets_discarded,
+                "silentConcealedSamples": stats.silent_concealed_samples,
                 "removedSamplesForAcceleration": stats.removed_samples,
+                "insertedSamplesForDeceleration": stats.inserted_samples,
+                "jitterBufferTargetDelay": stats.target_delay_sum as f64 / 48_000.0,
                 "jitterBufferDelay": stats.delay_sum as f64 / 48_000.0,
                 "jitterBufferEmittedCount": stats.total_samples,
             })

@@ -54,8 +54,14 @@ class SoraMediaTrack(SoraTrackInterface):
 class SoraAudioSource(SoraTrackInterface):
     """Sound from the program."""
 
-    def on_data(self, ndarray: Sound, timestamp: float | None = None) -> None:
-        """Takes an int16 array of shape (samples per channel, channels)."""
+    @overload
+    def on_data(self, ndarray: Sound) -> None: ...
+    @overload
+    def on_data(self, ndarray: Sound, timestamp: float | None) -> None: ...
+    @overload
+    def on_data(self, data: int, samples_per_channel: int) -> None: ...
+    @overload
+    def on_data(self, data: int, samples_per_channel: int, timestamp: float | None) -> None: ...
 
 class SoraVideoSource(SoraTrackInterface):
     """Pictures from the program."""

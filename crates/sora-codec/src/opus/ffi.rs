@@ -31,9 +31,10 @@ unsafe impl Send for Encoder {}
 impl Encoder {
     pub(super) fn new(channels: usize) -> Result<Self, CodecError> {
         let mut error = 0;
+        // Two channels are rather music than a voice; libwebrtc decides alike.
+        let application = if channels == 2 { opus::OPUS_APPLICATION_AUDIO } else { opus::OPUS_APPLICATION_VOIP };
         // SAFETY: rate, channel count and application are valid; `error` is valid for writing.
-        let state =
-            unsafe { opus::opus_encoder_create(RATE, channels as c_int, opus::OPUS_APPLICATION_VOIP, &raw mut error) };
+        let state = unsafe { opus::opus_encoder_create(RATE, channels as c_int, application, &raw mut error) };
         NonNull::new(state).map(Self).ok_or_else(|| failed("encoder creation", error))
     }
 
@@ -47,7 +48,15 @@ impl Encoder {
         self.set(opus::OPUS_SET_COMPLEXITY_REQUEST, 9)?;
         self.set(opus::OPUS_SET_INBAND_FEC_REQUEST, c_int::from(parameters.in_band_fec))?;
         self.set(opus::OPUS_SET_DTX_REQUEST, c_int::from(parameters.dtx))?;
-        Ok(())
+        self.set(opus::OPUS_SET_VBR_REQUEST, c_int::from(!parameters.constant_bitrate))?;
+        let bandwidth = match parameters.max_playback_rate {
+            Some(..=8_000) => opus::OPUS_BANDWIDTH_NARROWBAND,
+            Some(..=12_000) => opus::OPUS_BANDWIDTH_MEDIUMBAND,
+            Some(..=16_000) => opus::OPUS_BANDWIDTH_WIDEBAND,
+            Some(..=24_000) => opus::OPUS_BANDWIDTH_SUPERWIDEBAND,
+            _ => opus::OPUS_BANDWIDTH_FULLBAND,
+        };
+        self.set(opus::OPUS_SET_MAX_BANDWIDTH_REQUEST, bandwidth)
     }
 
     pub(super) fn set_expected_loss(&mut self, percent: u8) -> Result<(), CodecError> {
@@ -125,6 +134,12 @@ impl Drop for Decoder {
         // SAFETY: the state came from `opus_decoder_create` and is destroyed once.
         unsafe { opus::opus_decoder_destroy(self.0.as_ptr()) };
     }
+}
+
+pub(super) fn packet_has_redundancy(packet: &[u8]) -> bool {
+    let Some(length) = i32::try_from(packet.len()).ok().filter(|length| *length > 0) else { return false };
+    // SAFETY: the packet is valid for `length` bytes and only read.
+    unsafe { opus::opus_packet_has_lbrr(packet.as_ptr(), length) == 1 }
 }
 
 pub(super) fn packet_samples(packet: &[u8]) -> Option<usize> {

@@ -17,11 +17,29 @@ pub struct OpusParameters {
     pub max_average_bitrate: Option<u32>,
     /// Hz above which sending is useless to the receiver.
     pub max_playback_rate: Option<u32>,
+    /// The receiver prefers a constant bit rate.
+    pub constant_bitrate: bool,
+    /// Milliseconds of sound the receiver wants in a packet.
+    pub packet_time_ms: Option<u32>,
+    /// Milliseconds a packet must have at least.
+    pub min_packet_time_ms: Option<u32>,
 }
+
+/// Milliseconds that one Opus frame can have and a packet is made of.
+const PACKET_TIMES_MS: [u32; 4] = [10, 20, 40, 60];
 
 impl Default for OpusParameters {
     fn default() -> Self {
-        Self { stereo: false, in_band_fec: true, dtx: false, max_average_bitrate: None, max_playback_rate: None }
+        Self {
+            stereo: false,
+            in_band_fec: true,
+            dtx: false,
+            max_average_bitrate: None,
+            max_playback_rate: None,
+            constant_bitrate: false,
+            packet_time_ms: None,
+            min_packet_time_ms: None,
+        }
     }
 }
 
@@ -36,8 +54,11 @@ impl OpusParameters {
                 "stereo" => parameters.stereo = flag,
                 "useinbandfec" => parameters.in_band_fec = flag,
                 "usedtx" => parameters.dtx = flag,
+                "cbr" => parameters.constant_bitrate = flag,
                 "maxaveragebitrate" => parameters.max_average_bitrate = value.trim().parse().ok(),
                 "maxplaybackrate" => parameters.max_playback_rate = value.trim().parse().ok(),
+                "ptime" => parameters.packet_time_ms = value.trim().parse().ok(),
+                "minptime" => parameters.min_packet_time_ms = value.trim().parse().ok(),
                 _ => {}
             }
         }
@@ -50,11 +71,24 @@ impl OpusParameters {
         if self.stereo && source_channels >= 2 { 2 } else { 1 }
     }
 
-    /// Bits per second for this many channels: what was asked for, else the reference's choice.
+    /// Bits per second for this many channels: what was asked for, else the reference's choice, which depends on how
+    /// much of the sound the receiver can play.
     #[must_use]
     pub fn bitrate(&self, channels: usize) -> u32 {
-        let usual = if channels == 2 { 64_000 } else { 32_000 };
-        self.max_average_bitrate.unwrap_or(usual).clamp(6_000, 510_000)
+        let per_channel = match self.max_playback_rate {
+            Some(..=8_000) => 12_000,
+            Some(..=16_000) => 20_000,
+            _ => 32_000,
+        };
+        self.max_average_bitrate.unwrap_or(per_channel * channels as u32).clamp(6_000, 510_000)
+    }
+
+    /// Samples per channel at 48 kHz in a packet: 10, 20 (the usual), 40 or 60 ms, the next that is long enough.
+    #[must_use]
+    pub fn packet_samples(&self) -> usize {
+        let wanted = self.packet_time_ms.unwrap_or(20).max(self.min_packet_time_ms.unwrap_or(0));
+        let longest = PACKET_TIMES_MS[PACKET_TIMES_MS.len() - 1];
+        PACKET_TIMES_MS.into_iter().find(|time| *time >= wanted).unwrap_or(longest) as usize * 48
     }
 }
 
@@ -171,6 +205,18 @@ impl OpusDecoder {
     #[must_use]
     pub fn samples(packet: &[u8]) -> Option<usize> {
         ffi::packet_samples(packet)
+    }
+
+    /// True if the packet holds redundancy for the one before it (RFC 6716 section 2.1.7).
+    #[must_use]
+    pub fn has_redundancy(packet: &[u8]) -> bool {
+        ffi::packet_has_redundancy(packet)
+    }
+
+    /// True if the packet says that nothing is sent for a while: a table of contents and no frame worth the name.
+    #[must_use]
+    pub fn is_pause(packet: &[u8]) -> bool {
+        packet.len() <= 2
     }
 
     /// True if the packet was encoded in stereo.

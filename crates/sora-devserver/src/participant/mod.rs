@@ -190,7 +190,7 @@ impl Participant {
                 Event::DataChannelOpen { id, label } => self.data_channel_opened(id, label).await?,
                 Event::DataChannelMessage { id, data, .. } => self.data_channel_message(id, &data)?,
                 Event::DataChannelClosed { id, .. } => drop(self.opened.remove(&id)),
-                Event::State(_) | Event::TargetBitrate(_) => {}
+                Event::State(_) | Event::TargetBitrate(_) | Event::LossReported { .. } => {}
             }
         }
         Ok(())

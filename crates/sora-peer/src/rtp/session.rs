@@ -43,6 +43,7 @@ pub(crate) enum RtpEvent {
     Packet { transceiver: usize, ssrc: u32, rid: Option<String>, packet: RtpPacket },
     KeyFrameRequested { transceiver: usize, rid: Option<String> },
     TargetBitrate(u64),
+    LossReported { transceiver: usize, fraction: f32 },
     SenderReport { transceiver: usize, ssrc: u32, rid: Option<String>, ntp_time: u64, rtp_time: u32 },
 }
 
@@ -474,8 +475,12 @@ impl RtpSession {
 
     fn remote_reports(&mut self, now: Instant, reports: &[rtc_rtcp::reception_report::ReceptionReport]) {
         for report in reports {
-            if let Some((_, stream)) = self.send_streams.iter_mut().find(|(_, stream)| stream.ssrc == report.ssrc) {
-                stream.remote_report = Some(reports::remote_report(self.clock, now, report));
+            let stream = self.send_streams.iter_mut().find(|(_, stream)| stream.ssrc == report.ssrc);
+            if let Some((transceiver, stream)) = stream {
+                let report = reports::remote_report(self.clock, now, report);
+                let fraction = report.fraction_lost as f32;
+                stream.remote_report = Some(report);
+                self.events.push_back(RtpEvent::LossReported { transceiver: *transceiver, fraction });
             }
         }
     }

@@ -69,6 +69,8 @@ pub trait ClientHandler: Send {
     fn key_frame_requested(&mut self, transceiver: TransceiverId, rid: Option<&str>);
     /// The bandwidth estimate changed, in bit/s.
     fn target_bitrate(&mut self, bits_per_second: u64);
+    /// The peer reported this share (0 to 1) of the packets sent on a transceiver as lost.
+    fn loss_reported(&mut self, transceiver: TransceiverId, fraction: f32);
     /// Adds what the media side knows to the statistics.
     fn extend_stats(&mut self, stats: &mut Vec<Value>);
     /// Nothing more will come. Called exactly once.

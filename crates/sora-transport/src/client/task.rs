@@ -315,6 +315,7 @@ impl Task {
                     self.handler.key_frame_requested(transceiver, rid.as_deref());
                 }
                 PeerEvent::TargetBitrate(bitrate) => self.handler.target_bitrate(bitrate),
+                PeerEvent::LossReported { transceiver, fraction } => self.handler.loss_reported(transceiver, fraction),
                 PeerEvent::SenderReport { .. } => {}
                 PeerEvent::DataChannelOpen { id, label } => {
                     self.channels.insert(label.clone(), id);

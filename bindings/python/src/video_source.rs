@@ -3,51 +3,11 @@ use std::sync::Arc;
 use numpy::{PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt};
-use sora_sdk::{AudioSource, VideoSource};
+use pyo3::types::PyFloat;
+use sora_sdk::VideoSource;
 
 use crate::array::contiguous;
 use crate::track::SoraTrackInterface;
-
-/// Sound from the program. Made by Sora.create_audio_source().
-#[pyclass(extends = SoraTrackInterface, frozen, module = "sora_sdk")]
-pub(crate) struct SoraAudioSource {
-    pub(crate) source: Arc<AudioSource>,
-}
-
-impl SoraAudioSource {
-    pub(crate) fn create(py: Python<'_>, channels: i64, sample_rate: i64) -> PyResult<Py<Self>> {
-        let source =
-            AudioSource::new(channels, sample_rate).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let base = SoraTrackInterface { track: source.track().clone() };
-        Py::new(py, PyClassInitializer::from(base).add_subclass(Self { source: Arc::new(source) }))
-    }
-}
-
-#[pymethods]
-impl SoraAudioSource {
-    /// Takes sound: an int16 array of shape (samples per channel, channels), any number of samples.
-    ///
-    /// timestamp (deprecated): capture time in seconds since the epoch of the first sample. Without it the sound
-    /// continues what was given before. Raises ValueError if the channel count is not the source's and TypeError for
-    /// anything that is no such array. May be called from any thread; does not block.
-    #[pyo3(signature = (ndarray, timestamp = None))]
-    fn on_data(&self, py: Python<'_>, ndarray: &Bound<'_, PyAny>, timestamp: Option<f64>) -> PyResult<()> {
-        if ndarray.is_instance_of::<PyInt>() {
-            return Err(PyTypeError::new_err(
-                "on_data(data, samples_per_channel) with a pointer is not supported yet: pass a numpy array of int16",
-            ));
-        }
-        let array: PyReadonlyArrayDyn<'_, i16> = contiguous(ndarray, 2, "an int16 array of shape (samples, channels)")?;
-        let (samples, channels) = (array.as_slice()?, array.shape()[1]);
-        if samples.is_empty() {
-            return Ok(());
-        }
-        let timestamp_ms = timestamp.filter(|t| t.is_finite() && *t > 0.0).map(|t| (t * 1000.0) as i64);
-        py.detach(|| self.source.push(samples, channels, timestamp_ms))
-            .map_err(|error| PyValueError::new_err(error.to_string()))
-    }
-}
 
 /// Pictures from the program. Made by Sora.create_video_source().
 #[pyclass(extends = SoraTrackInterface, frozen, module = "sora_sdk")]

@@ -10,6 +10,7 @@ mod audio_sink;
 mod audio_source;
 mod colour;
 mod frame;
+mod opus_packets;
 mod queue;
 mod scale;
 mod track;
@@ -25,6 +26,7 @@ pub use audio_sender::{AudioSender, AudioSenderStats};
 pub use audio_sink::{AudioSink, AudioStreamSink, ReadOutcome};
 pub use audio_source::AudioSource;
 pub use frame::{AudioFrame, CaptureError, SinkError, VideoFrame};
+pub use opus_packets::OpusPackets;
 pub use scale::Scaler;
 pub use sora_audio::FormatError;
 pub use sora_codec::{

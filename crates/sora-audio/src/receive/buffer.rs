@@ -5,7 +5,7 @@ use bytes::Bytes;
 use sora_rtp::RtpPacket;
 
 use super::comfort_noise::ComfortNoise;
-use super::concealment::{fade_to_noise, join, only_noise};
+use super::concealment::{fade_to_noise, fades, join, only_noise};
 use super::level::{Due, Level, Stretch};
 use super::time_stretch::{LOOK, MAX_LAG, accelerate, expand};
 use super::{FRAME, RATE, ms};
@@ -84,7 +84,7 @@ enum Missing {
 
 /// Smooths the network's jitter: packets in, 10 ms of sound out at each pull.
 ///
-/// It measures how much later than the fastest ones the packets come and lets sound wait for as long as 99 % of them
+/// It measures how much later than the fastest ones the packets come and lets sound wait for as long as 97 % of them
 /// need, by taking out or putting in periods of the sound (which also makes up for clocks that run at different speeds). Lost packets are rebuilt from the redundancy in the
 /// next one or concealed by the decoder; long silence becomes comfort noise.
 ///
@@ -288,7 +288,8 @@ impl<D: PacketDecoder> ReceiveBuffer<D> {
             if self.decoder.recover(&payload, gap as usize, &mut out) {
                 self.stats.recovered_packets += 1;
                 self.next = Some(time);
-                return self.append(out);
+                self.concealing = 0;
+                return self.decoded.append(&mut out);
             }
         }
         let step = gap.min(FRAME as i64);
@@ -299,7 +300,6 @@ impl<D: PacketDecoder> ReceiveBuffer<D> {
     /// Decodes the first packet from RTP time `from` on.
     fn decode(&mut self, from: i64) {
         let Some((time, packet)) = self.packets.pop_first() else { return };
-        let continuous = self.next == Some(time) && self.concealing == 0;
         self.next = Some(from.max(time + packet.samples));
         self.last_sequence = Some(packet.sequence);
         self.paused = self.decoder.is_pause(&packet.payload);
@@ -312,23 +312,15 @@ impl<D: PacketDecoder> ReceiveBuffer<D> {
         let heard = (usize::try_from(from - time).unwrap_or(0) * channels).min(out.len());
         out.drain(..heard);
         out.chunks_exact(FRAME * channels).for_each(|frame| self.noise.listen(frame));
-        if continuous {
-            self.decoded.append(&mut out)
-        } else {
-            self.append(out)
+        // The codec's own output goes on smoothly, after its own concealment as well.
+        if heard > 0 || fades(self.concealing) {
+            let before = if self.decoded.is_empty() { &self.played } else { &self.decoded };
+            if let Some(start) = before.len().checked_sub(channels) {
+                join(&before[start..], &mut out);
+            }
         }
+        self.decoded.append(&mut out);
         self.concealing = 0;
-    }
-
-    /// Appends sound that does not continue what is there.
-    fn append(&mut self, mut sound: Vec<i16>) {
-        let channels = self.channels();
-        let before = if self.decoded.is_empty() { &self.played } else { &self.decoded };
-        if let Some(start) = before.len().checked_sub(channels) {
-            join(&before[start..], &mut sound);
-        }
-        self.concealing = 0;
-        self.decoded.append(&mut sound);
     }
 
     fn conceal(&mut self, samples: usize, missing: Missing) {

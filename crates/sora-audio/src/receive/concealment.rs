@@ -29,10 +29,10 @@ pub(super) fn join(last: &[i16], fresh: &mut [i16]) {
 
 /// Makes the codec's concealment after `frames` frames of it fade into comfort noise. `samples` is interleaved.
 pub(super) fn fade_to_noise(samples: &mut [i16], channels: usize, frames: usize, noise: &mut ComfortNoise) {
-    let start = CODEC_FRAMES - FADE_FRAMES;
-    if frames < start || channels == 0 {
+    if !fades(frames) || channels == 0 {
         return;
     }
+    let start = CODEC_FRAMES - FADE_FRAMES;
     let count = (samples.len() / channels).max(1);
     for (index, frame) in samples.chunks_exact_mut(channels).enumerate() {
         let passed = (frames - start) as f32 + index as f32 / count as f32;
@@ -42,6 +42,11 @@ pub(super) fn fade_to_noise(samples: &mut [i16], channels: usize, frames: usize,
             *sample = (f32::from(*sample) * gain + noise) as i16;
         }
     }
+}
+
+/// True if the codec's concealment is on its way to comfort noise after so many frames.
+pub(super) fn fades(frames: usize) -> bool {
+    frames >= CODEC_FRAMES - FADE_FRAMES
 }
 
 /// True if the codec's concealment is not heard any more after so many frames.

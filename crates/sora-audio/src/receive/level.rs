@@ -100,7 +100,7 @@ impl Level {
         self.rest = self.rest.saturating_sub(1);
         let current = self.current? as i64;
         let target = self.target();
-        let low = target - (target / 5).max(ms(4));
+        let low = target - (target / 8).max(ms(4));
         let high = target + (target / 4).max(ms(7));
         let frame = FRAME as i64;
         let room = |samples: i64| usize::try_from(samples).unwrap_or(0);

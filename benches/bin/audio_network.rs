@@ -44,7 +44,8 @@ const NETWORKS: [Network; 9] = [
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let mut next = |name: &str| arguments.next().unwrap_or_else(|| panic!("usage: audio-network RATE SPEECH OUT: no {name}"));
+    let mut next =
+        |name: &str| arguments.next().unwrap_or_else(|| panic!("usage: audio-network RATE SPEECH OUT: no {name}"));
     let rate: u32 = next("RATE").parse().expect("RATE in Hz");
     let speech = std::fs::read(next("SPEECH")).expect("SPEECH can be read");
     let out = PathBuf::from(next("OUT"));

@@ -10,7 +10,8 @@ use crate::setup::{self, Environment, Workspace};
 use crate::test::OPENH264;
 
 const OURS: [&str; 6] = ["numpy", "pytest", "pytest-timeout", "aiortc", "aiohttp", "opencv-python-headless"];
-const REFERENCE: [&str; 2] = ["sora_sdk==2025.4.0", "numpy"];
+/// What the reference's environment has.
+pub(crate) const REFERENCE: [&str; 2] = ["sora_sdk==2025.4.0", "numpy"];
 /// The names the tests look for on `PATH`.
 const BROWSERS: [&str; 2] = ["chromium", "chromium-browser"];
 /// Programs that stand between client and server in real networks, and the packages that bring them.

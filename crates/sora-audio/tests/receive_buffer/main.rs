@@ -27,8 +27,7 @@ fn a_clean_link_costs_at_most_40_ms_and_nothing_is_made_up() {
 #[test]
 fn delay_follows_the_jitter() {
     // Mean jitter, most delay beyond the packet's own 20 ms, most sound made up.
-    for (mean, delay, concealed) in [(2.0, 25.0, 0.005), (10.0, 60.0, 0.01), (20.0, 100.0, 0.02), (60.0, 280.0, 0.03)]
-    {
+    for (mean, delay, concealed) in [(2.0, 25.0, 0.005), (10.0, 60.0, 0.01), (20.0, 100.0, 0.02), (60.0, 280.0, 0.03)] {
         let outcome = Run { seconds: 300, ..Run::default() }.simulate(|_, random| delayed(exponential(random, mean)));
         let beyond = outcome.mean_delay_ms() - 20.0;
         assert!(beyond <= delay, "{mean} ms: {beyond:.1} ms");

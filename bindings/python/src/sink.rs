@@ -107,7 +107,7 @@ impl SoraVideoSink {
 
 /// Calls back with every 10 ms of a track's sound, on a thread of its own.
 ///
-/// A callback that falls half a second behind loses the oldest frames; it delays nobody else.
+/// A callback that falls five seconds behind loses the oldest frames; it delays nobody else.
 #[pyclass(frozen, subclass, weakref, module = "sora_sdk")]
 pub(crate) struct SoraAudioStreamSink {
     track: Track,

@@ -10,8 +10,8 @@ use crate::{AudioFrame, SinkError};
 
 /// Unread sound beyond this is dropped, oldest first.
 const BUFFER_SECONDS: usize = 5;
-/// Frames that may wait for a slow callback: half a second.
-const STREAM_QUEUE: usize = 50;
+/// Frames that may wait for a slow callback: five seconds.
+const STREAM_QUEUE: usize = 100 * BUFFER_SECONDS;
 /// How often a waiting read asks whether it should go on.
 const POLL_INTERRUPT: Duration = Duration::from_millis(50);
 
@@ -90,7 +90,7 @@ impl Consumer for StreamInbox {
     }
 }
 
-/// Calls back with every 10 ms of a track's sound on a thread of its own. A callback that falls half a second behind
+/// Calls back with every 10 ms of a track's sound on a thread of its own. A callback that falls five seconds behind
 /// loses the oldest frames; it delays nobody else.
 pub struct AudioStreamSink {
     track: Track,

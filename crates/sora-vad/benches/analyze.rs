@@ -1,4 +1,5 @@
 //! Time of one frame of 10 ms, of speech in noise.
+#![allow(missing_docs, reason = "the macros make undocumented functions")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use sora_vad::RnnVad;

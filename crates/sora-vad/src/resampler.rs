@@ -1,6 +1,6 @@
 use std::f64::consts::PI;
 
-use crate::math::dot;
+use crate::math::sum;
 
 /// Samples under the kernel.
 const TAPS: usize = 32;
@@ -75,12 +75,19 @@ impl SincResampler {
         let row = phase as usize;
         let share = phase - row as f64;
         let window = &self.buffer[index..index + TAPS];
-        let near = dot(window, &self.kernels[row]);
+        let mut products = [0.0; TAPS];
         if share == 0.0 {
-            return near;
+            for ((product, sample), weight) in products.iter_mut().zip(window).zip(&self.kernels[row]) {
+                *product = sample * weight;
+            }
+            return sum(&products);
         }
-        let far = dot(window, &self.kernels[row + 1]);
-        ((1.0 - share) * f64::from(near) + share * f64::from(far)) as f32
+        let (near_share, far_share) = ((1.0 - share) as f32, share as f32);
+        let kernels = self.kernels[row].iter().zip(&self.kernels[row + 1]);
+        for ((product, sample), (near, far)) in products.iter_mut().zip(window).zip(kernels) {
+            *product = sample * (near_share * near + far_share * far);
+        }
+        sum(&products)
     }
 }
 

@@ -21,7 +21,6 @@ fn compare(recording: &Recording) -> Difference {
     for (frame, expected) in recording.frames().zip(&recording.recorded) {
         let got = vad.analyze(frame, recording.rate, recording.channels).expect("a frame");
         assert!((0.0..=1.0).contains(&got));
-        assert_eq!(got == 0.0, *expected == 0.0, "{}: silence is exactly 0", recording.name);
         difference.frames += 1;
         difference.sum += f64::from((got - expected).abs());
         difference.max = difference.max.max((got - expected).abs());

@@ -1,4 +1,5 @@
 //! Recordings and what `sora_sdk` 2025.4.0 made of them.
+#![allow(dead_code, reason = "not every test file uses all of it")]
 
 use std::path::{Path, PathBuf};
 

@@ -18,8 +18,7 @@ impl Recording {
         let mut reader = claxon::FlacReader::open(flac).expect("a FLAC file");
         let info = reader.streaminfo();
         let samples = reader.samples().map(|sample| sample.expect("a sample") as i16).collect();
-        let bytes = std::fs::read(flac.with_extension("f32")).expect("recorded probabilities");
-        let recorded = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let recorded = probabilities(&flac.with_extension("f32"));
         let name = flac.file_stem().expect("a name").to_string_lossy().into_owned();
         Self { name, samples, rate: info.sample_rate.into(), channels: info.channels.into(), recorded }
     }
@@ -30,11 +29,30 @@ impl Recording {
     }
 }
 
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/recordings")
+}
+
+fn probabilities(path: &Path) -> Vec<f32> {
+    let bytes = std::fs::read(path).expect("recorded probabilities");
+    bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}
+
+/// Clean speech at 24 kHz.
+pub(crate) fn speech() -> Recording {
+    Recording::read(&folder().join("clean_syn_ja.24000.1.flac"))
+}
+
+/// Probabilities recorded from sound that a test makes.
+pub(crate) fn recorded(name: &str) -> Vec<f32> {
+    probabilities(&folder().join(name).with_extension("f32"))
+}
+
 /// The recordings of this crate, and those in the folder that `SORA_VAD_RECORDINGS` names.
 pub(crate) fn all() -> Vec<Recording> {
-    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
     let more = std::env::var_os("SORA_VAD_RECORDINGS").map(PathBuf::from);
-    let entries = [Some(own), more].into_iter().flatten().flat_map(|folder| std::fs::read_dir(folder).expect("folder"));
+    let entries =
+        [Some(folder()), more].into_iter().flatten().flat_map(|folder| std::fs::read_dir(folder).expect("folder"));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "flac"));
     files.sort_by_key(|path| path.file_name().map(std::ffi::OsStr::to_owned));

@@ -77,3 +77,43 @@ def peaks(frames: list[dict[str, Any]]) -> list[int]:
     """The largest sample of each channel, once the resamplers have settled."""
     samples = [pair for frame in frames[2:] for pair in frame["samples"]]
     return [max(channel) for channel in zip(*samples, strict=True)]
+
+
+PROBABILITIES = """
+import json, os, sys
+import numpy as np
+from sora_sdk import SoraAudioFrame, SoraVAD
+
+random, vad = np.random.default_rng(1), SoraVAD()
+rate, channels = map(int, sys.argv[1:])
+time = np.arange(8 * rate) / rate
+pitch = np.cumsum(140 + 40 * np.sin(2 * np.pi * 0.7 * time)) / rate
+sound = sum(np.sin(2 * np.pi * n * pitch) / n for n in range(1, 12)) * np.clip(np.sin(2 * np.pi * 1.1 * time) * 3, 0, 1)
+sound = 4000 * sound[:, None] * np.linspace(1, 0.4, channels) + random.normal(0, 60, (len(time), channels))
+sound = sound.astype(np.int16).view(np.uint16)
+size = rate // 100
+for start in range(0, len(sound) - size, size):
+    frame = SoraAudioFrame.__new__(SoraAudioFrame)
+    frame.__setstate__((sound[start : start + size].reshape(-1).tolist(), size, channels, rate, None))
+    print(json.dumps(vad.analyze(frame)))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(24_000, 1), (16_000, 1), (48_000, 2), (44_100, 1), (8_000, 2)])
+def test_probabilities_of_voice_are_the_same(our_python: str, reference_python: str, rate: int, channels: int) -> None:
+    """Both detectors agree on every frame, on both sides of both thresholds."""
+    said = []
+    for python in (our_python, reference_python):
+        command = [python, "-c", PROBABILITIES, str(rate), str(channels)]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        said.append([float(line) for line in ran.stdout.split()])
+    differences = [abs(mine - other) for mine, other in zip(*said, strict=True)]
+    assert len(differences) == 799
+    assert sum(differences) / len(differences) <= 1e-5
+    assert max(differences) <= 0.06
+    for threshold in (0.5, 0.95):
+        sides = [(mine > threshold, other > threshold) for mine, other in zip(*said, strict=True)]
+        assert all(mine == other for mine, other in sides)
+        assert {mine for mine, _ in sides} == {True, False}, "both sides should have been tried"

@@ -72,13 +72,14 @@ async def line(process: Any, wanted: str) -> None:
             raise RuntimeError(f"ended before it said {wanted!r}")
 
 
+async def start(python: str, what: str, url: str, file: Path) -> Any:
+    command = [python, str(HERE / "peer.py"), what, url, str(file)]
+    return await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
 async def live(server: str, network: Network, said: Any, speech: list[Any], folder: Path) -> None:
     path = save(said, folder / "said")
     pythons = {"ours": sys.executable, "reference": os.environ["SORA_REFERENCE_PYTHON"]}
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    start = lambda python, what, url, file: asyncio.create_subprocess_exec(
-        python, str(HERE / "peer.py"), what, url, str(file), **pipes
-    )
     talker = await start(sys.executable, "talk", server, path)
     await line(talker, "connected")
     listeners, runners = {}, []
@@ -120,8 +121,25 @@ async def all_live(said: Any, speech: list[Any], folder: Path) -> None:
             print("|---|---|---|---|---|---|---|")
             for network in LIVE:
                 await live(url, network, said, speech, folder)
+            print("\nCPU seconds per minute of an undisturbed call, the Python programs included\n")
+            print("| package | talking | listening |\n|---|---|---|", flush=True)
+            await calls(url, said, folder)
         finally:
             server.terminate()
+
+
+async def calls(url: str, said: Any, folder: Path) -> None:
+    """Processor time of a call, each package at both ends."""
+    path = save(said, folder / "said")
+    for name, python in {"ours": sys.executable, "reference": os.environ["SORA_REFERENCE_PYTHON"]}.items():
+        talker = await start(python, "talk", url, path)
+        await line(talker, "connected")
+        listener = await start(python, "listen", url, folder / name)
+        await line(listener, "track")
+        talked, _ = await talker.communicate(b"go\n")
+        listened, _ = await listener.communicate(b"")
+        talk, listen = (json.loads(output.decode().strip().splitlines()[-1])["cpu"] for output in (talked, listened))
+        print(f"| {name} | {talk:.2f} | {listen:.2f} |", flush=True)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from sora_sdk import Sora, SoraAudioStreamSink
 
-RATE, BLOCK = 16_000, 160
+RATE, BLOCK = 16_000, 320
 KEEP: list[Any] = []
 """What has to live as long as the connection: its Sora and its source."""
 
@@ -44,18 +44,24 @@ def connect(url: str, role: str, source: Any) -> tuple[Any, threading.Event, lis
     return connection, ended, tracks
 
 
+def per_minute(begin: float, used: float) -> float:
+    """Seconds of processor time for a minute of the call, this program's own share included."""
+    return 60 * (time.process_time() - used) / (time.monotonic() - begin)
+
+
 def talk(url: str, path: str) -> None:
     """Says what is in the file at the pace it was spoken, once a line has come on standard input."""
     speech = np.fromfile(path, np.int16)
     connection, ended, _ = connect(url, "sendonly", speech)
     source = KEEP[1]
     sys.stdin.readline()
-    begin = time.monotonic()
+    begin, used = time.monotonic(), time.process_time()
     for block in range(len(speech) // BLOCK):
         wait = begin + block * BLOCK / RATE - time.monotonic()
         if wait > 0:
             time.sleep(wait)
         source.on_data(speech[block * BLOCK : (block + 1) * BLOCK, None])
+    print(json.dumps({"cpu": per_minute(begin, used)}), flush=True)
     connection.disconnect()
     ended.wait(10)
 
@@ -68,6 +74,7 @@ def listen(url: str, path: str) -> None:
     stop = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
     statistics: dict[str, Any] = {}
+    begin, used = 0.0, 0.0
     while not stop.wait(0.05):
         while tracks:
             track = tracks.pop()
@@ -75,11 +82,13 @@ def listen(url: str, path: str) -> None:
             sink.on_frame = lambda frame: heard.append(frame.data()[:, 0].copy())
             sinks.append((track, sink))
             print("track", flush=True)
+            begin, used = time.monotonic(), time.process_time()
         if sinks:
             for entry in json.loads(connection.get_stats()):
                 if entry["type"] == "inbound-rtp" and entry.get("kind") == "audio":
                     statistics = entry
             stop.wait(1)
+    statistics["cpu"] = per_minute(begin, used)
     np.concatenate(heard or [np.zeros(0, np.int16)]).tofile(path)
     print(json.dumps(statistics), flush=True)
     connection.disconnect()

@@ -16,9 +16,11 @@ pub(crate) fn contiguous<'py, T: numpy::Element>(
 ) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
     let py = value.py();
     let wrong = |given: String| PyTypeError::new_err(format!("expected {expected}, got {given}"));
-    let numpy = py.import("numpy")?;
-    let array =
-        if value.is_instance_of::<PyMemoryView>() { numpy.call_method1("asarray", (value,))? } else { value.clone() };
+    let array = if value.is_instance_of::<PyMemoryView>() {
+        py.import("numpy")?.call_method1("asarray", (value,))?
+    } else {
+        value.clone()
+    };
     let Ok(untyped) = array.cast::<PyUntypedArray>() else {
         return Err(wrong(value.get_type().name()?.to_string()));
     };

@@ -51,6 +51,21 @@ impl SoraAudioFrame {
     pub(crate) fn from_frame(frame: AudioFrame) -> Self {
         Self { frame, array: PyOnceLock::new() }
     }
+
+    pub(crate) fn format(&self) -> (u32, usize) {
+        (self.frame.sample_rate, self.frame.channels)
+    }
+
+    /// The samples as they are now: the program may have written to the array it got.
+    pub(crate) fn with_samples<R>(&self, py: Python<'_>, use_them: impl FnOnce(&[i16]) -> R) -> R {
+        if let Some(array) = self.array.get(py)
+            && let Ok(array) = array.bind(py).try_readonly()
+            && let Ok(samples) = array.as_slice()
+        {
+            return use_them(samples);
+        }
+        use_them(&self.frame.samples)
+    }
 }
 
 type AudioState = (Vec<u16>, usize, usize, u32, Option<i64>);
@@ -98,8 +113,8 @@ impl SoraAudioFrame {
         self.frame.absolute_capture_timestamp_ms
     }
 
-    fn __getstate__(&self) -> AudioState {
-        let samples = self.frame.samples.iter().map(|sample| sample.cast_unsigned()).collect();
+    fn __getstate__(&self, py: Python<'_>) -> AudioState {
+        let samples = self.with_samples(py, |samples| samples.iter().map(|sample| sample.cast_unsigned()).collect());
         let frame = &self.frame;
         let timestamp = frame.absolute_capture_timestamp_ms;
         (samples, frame.samples_per_channel(), frame.channels, frame.sample_rate, timestamp)

@@ -17,6 +17,7 @@ mod memory;
 mod sink;
 mod sora;
 mod track;
+mod vad;
 mod video_source;
 
 use pyo3::prelude::*;
@@ -34,6 +35,7 @@ fn sora_sdk_ext(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sink::SoraAudioSink>()?;
     module.add_class::<sink::SoraAudioStreamSink>()?;
     module.add_class::<sink::SoraVideoSink>()?;
+    module.add_class::<vad::SoraVAD>()?;
     module.add_function(wrap_pyfunction!(logging::enable_libwebrtc_log, module)?)?;
     module.add_function(wrap_pyfunction!(codecs::video_codec_capability, module)?)?;
     module.add_function(wrap_pyfunction!(gate::shut_down, module)?)?;

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from conftest import tone, wait_until
+
 from sora_sdk import (
     Sora,
     SoraAudioFrame,

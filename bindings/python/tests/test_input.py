@@ -19,7 +19,6 @@ from sora_sdk import (
     SoraMediaTrack,
     SoraSignalingErrorCode,
     SoraTrackState,
-    SoraVAD,
     SoraVideoSink,
     enable_libwebrtc_log,
 )
@@ -219,11 +218,6 @@ def test_sources_of_the_wrong_kind_are_refused() -> None:
 def test_what_is_not_built_yet_says_so(options: dict[str, Any]) -> None:
     with pytest.raises(NotImplementedError, match="not supported yet"):
         connection(**options)
-
-
-def test_vad_says_that_it_is_not_built_yet() -> None:
-    with pytest.raises(NotImplementedError):
-        SoraVAD()
 
 
 def test_arguments_that_are_taken() -> None:

@@ -27,3 +27,5 @@ pub use sora_signaling::message::{
 pub use sora_signaling::{ErrorCode, Signal};
 pub use sora_transport::proxy::ProxyError;
 pub use sora_transport::{Pem, TlsOptions};
+/// Detection of voice in an [`AudioFrame`].
+pub use sora_vad as vad;

@@ -20,13 +20,18 @@ pub enum WebRtcMode {
     VeryAggressive,
 }
 
+struct SendVad(Vad);
+
+// SAFETY: the pointer in it is to one block of memory that it alone owns; libfvad has neither globals that it writes to
+// nor anything of a thread, and every call needs the detector exclusively.
+#[allow(unsafe_code)]
+unsafe impl Send for SendVad {}
+
 /// WebRTC's old detector, by the crate `webrtc-vad`: energy in six bands below 4 kHz against a slowly learnt floor.
 /// A cheap gate, not a replacement for [`RnnVad`](crate::RnnVad): hum, music and steady noise pass as speech.
-///
-/// It is bound to its thread, as the C library behind it has a raw pointer here.
 pub struct WebRtcVad {
     input: Input,
-    vad: Vad,
+    vad: SendVad,
     frame: Vec<i16>,
 }
 
@@ -41,7 +46,7 @@ impl WebRtcVad {
             WebRtcMode::VeryAggressive => VadMode::VeryAggressive,
         };
         let vad = Vad::new_with_rate_and_mode(SampleRate::Rate16kHz, mode);
-        Self { input: Input::new(HOP), vad, frame: Vec::with_capacity(HOP) }
+        Self { input: Input::new(HOP), vad: SendVad(vad), frame: Vec::with_capacity(HOP) }
     }
 
     /// Whether the frame is speech. Takes what [`RnnVad::analyze`](crate::RnnVad::analyze) does.
@@ -53,7 +58,7 @@ impl WebRtcVad {
         self.frame.clear();
         self.frame.extend(frame.iter().map(|sample| sample.round() as i16));
         // The only error there is would be another length.
-        Ok(self.vad.is_voice_segment(&self.frame).unwrap_or(false))
+        Ok(self.vad.0.is_voice_segment(&self.frame).unwrap_or(false))
     }
 }
 

@@ -30,6 +30,7 @@ from .sora_sdk_ext import (
     SoraConnection,
     SoraMediaTrack,
     SoraTrackInterface,
+    SoraVAD,
     SoraVideoFrame,
     SoraVideoSink,
     SoraVideoSource,
@@ -41,17 +42,6 @@ from .sora_sdk_ext import (
 SoraAudioSinkImpl = SoraAudioSink
 SoraAudioStreamSinkImpl = SoraAudioStreamSink
 SoraVideoSinkImpl = SoraVideoSink
-
-
-class SoraVAD:
-    """Voice activity detection. Not supported yet."""
-
-    def __init__(self) -> None:
-        raise NotImplementedError("SoraVAD is not supported yet")
-
-    def analyze(self, frame: SoraAudioFrame) -> float:
-        """The probability, from 0 to 1, that the frame is voice."""
-        raise NotImplementedError("SoraVAD is not supported yet")
 
 
 # Native threads must not call into an interpreter that is going away.

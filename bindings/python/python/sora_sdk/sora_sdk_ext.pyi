@@ -90,6 +90,22 @@ class SoraAudioFrame:
     def __getstate__(self) -> tuple[list[int], int, int, int, int | None]: ...
     def __setstate__(self, state: tuple[list[int], int, int, int, int | None]) -> None: ...
 
+class SoraVAD:
+    """Tells how likely sound is to be voice, 10 ms at a time. One detector listens to one track.
+
+    model: "rnn" (the reference's probabilities, exactly; 0.95 is libwebrtc's threshold), "earshot" (a newer model that
+    takes less noise and music for voice; use a threshold from 0.5 to 0.7) or "gate" (cheap, 1.0 or 0.0, lets much
+    music and hum pass). Area under the curve on the same 46 minutes: rnn 0.889, earshot 0.973, gate 0.781.
+    """
+
+    def __init__(self, *, model: Literal["rnn", "earshot", "gate"] = "rnn") -> None: ...
+    def analyze(self, frame: SoraAudioFrame) -> float:
+        """The probability, from 0 to 1, that the frame is voice. Frames are expected one after the other.
+
+        Rates from 4 to 384 kHz and up to 256 channels are taken. Raises ValueError if the frame is shorter than 10 ms
+        or its format is none.
+        """
+
 class SoraVideoFrame:
     """A received picture."""
 

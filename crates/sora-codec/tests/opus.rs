@@ -32,6 +32,28 @@ fn opus_carries_mono_and_stereo_and_conceals() {
 }
 
 #[test]
+fn sound_of_lower_rates_is_taken_as_it_is() {
+    for rate in OpusEncoder::SAMPLE_RATES {
+        let mut encoder = OpusEncoder::with_sample_rate(rate, 1, &OpusParameters::default()).expect("an encoder");
+        assert_eq!(encoder.sample_rate(), rate);
+        let mut decoder = OpusDecoder::new(1).expect("a decoder");
+        let size = rate as usize / 50;
+        let mut heard = Vec::new();
+        for number in 0..50 {
+            let time = |i: usize| (number * size + i) as f64 / f64::from(rate);
+            let frame: Vec<i16> =
+                (0..size).map(|i| ((time(i) * 440.0 * std::f64::consts::TAU).sin() * 8000.0) as i16).collect();
+            let packet = encoder.encode(&frame).expect("encoded");
+            assert_eq!(OpusDecoder::samples(&packet), Some(960), "{rate}");
+            heard.extend(decoder.decode(&packet).expect("decoded"));
+        }
+        let rises = heard[4800..].windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
+        assert!((395..=397).contains(&rises), "{rate}: {rises} periods in 0.9 s");
+        assert!(encoder.encode(&vec![0; size + 1]).is_err());
+    }
+}
+
+#[test]
 fn a_lost_opus_packet_is_rebuilt_from_the_next() {
     let parameters = OpusParameters::from_fmtp("minptime=10;useinbandfec=1");
     let mut encoder = OpusEncoder::new(1, &parameters).expect("an encoder");
@@ -62,6 +84,7 @@ fn fmtp_lines_are_read_as_rfc_7587_says() {
 #[test]
 fn impossible_opus_arguments_are_errors() {
     assert!(OpusEncoder::new(3, &OpusParameters::default()).is_err());
+    assert!(OpusEncoder::with_sample_rate(44_100, 1, &OpusParameters::default()).is_err());
     assert!(OpusDecoder::new(0).is_err());
     let mut encoder = OpusEncoder::new(2, &OpusParameters::default()).expect("an encoder");
     assert!(encoder.encode(&[0; 961]).is_err());

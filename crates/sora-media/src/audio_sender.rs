@@ -35,9 +35,12 @@ struct End {
 
 struct State {
     encoder: OpusEncoder,
-    /// Samples per channel in a packet.
+    parameters: OpusParameters,
+    expected_loss: u8,
+    /// Samples per channel at 48 kHz in a packet.
     packet_samples: usize,
-    resampler: Option<(u32, usize, Resampler)>,
+    /// The rate it converts from, and it.
+    resampler: Option<(u32, Resampler)>,
     pending: Vec<i16>,
     timestamp: u32,
     end: Option<End>,
@@ -79,6 +82,8 @@ impl AudioSender {
         encoder.set_expected_loss(LEAST_EXPECTED_LOSS)?;
         let state = Arc::new(Sender(Mutex::new(State {
             encoder,
+            parameters: *parameters,
+            expected_loss: LEAST_EXPECTED_LOSS,
             packet_samples: parameters.packet_samples(),
             resampler: None,
             pending: Vec::new(),
@@ -100,7 +105,10 @@ impl AudioSender {
     /// Takes the receiver's report that this share (0 to 1) of the packets got lost: the more, the more redundancy.
     pub fn loss_reported(&self, fraction: f32) {
         let percent = (fraction.clamp(0.0, 1.0) * 100.0).round() as u8;
-        if let Err(error) = self.state().encoder.set_expected_loss(percent.max(LEAST_EXPECTED_LOSS)) {
+        let mut state = self.state();
+        state.expected_loss = percent.max(LEAST_EXPECTED_LOSS);
+        let percent = state.expected_loss;
+        if let Err(error) = state.encoder.set_expected_loss(percent) {
             tracing::warn!(%error, "the encoder was not told of the loss");
         }
     }
@@ -128,18 +136,43 @@ impl State {
         let begin = self.end.map_or(now, |end| end.at.max(now));
         self.end = Some(End { at: begin + length, capture_ms: frame.absolute_capture_timestamp_ms.map(|ms| ms + 10) });
 
+        if let Err(error) = self.adopt_rate(frame.sample_rate) {
+            tracing::warn!(%error, sample_rate = frame.sample_rate, "no encoder for this rate");
+        }
         let channels = self.encoder.channels();
         let mixed = remix(&frame.samples, frame.channels, channels);
-        let format = (frame.sample_rate, channels);
         let resampler = match &mut self.resampler {
-            Some((rate, count, resampler)) if (*rate, *count) == format => resampler,
-            slot => &mut slot.insert((format.0, format.1, Resampler::new(format.0, 48_000, format.1))).2,
+            Some((rate, resampler)) if *rate == frame.sample_rate => resampler,
+            slot => {
+                let resampler = Resampler::new(frame.sample_rate, self.encoder.sample_rate(), channels);
+                &mut slot.insert((frame.sample_rate, resampler)).1
+            }
         };
         self.pending.extend(resampler.process(&mixed));
-        while self.pending.len() >= self.packet_samples * channels {
-            let samples: Vec<i16> = self.pending.drain(..self.packet_samples * channels).collect();
+        let size = self.packet_size();
+        while self.pending.len() >= size {
+            let samples: Vec<i16> = self.pending.drain(..size).collect();
             self.encode(&samples);
         }
+    }
+
+    /// Interleaved samples in a packet, at the encoder's rate.
+    fn packet_size(&self) -> usize {
+        self.packet_samples * self.encoder.sample_rate() as usize / 48_000 * self.encoder.channels()
+    }
+
+    /// Lets Opus take sound as it is if it can, at 48 kHz if not.
+    fn adopt_rate(&mut self, sample_rate: u32) -> Result<(), CodecError> {
+        let wanted = if OpusEncoder::SAMPLE_RATES.contains(&sample_rate) { sample_rate } else { 48_000 };
+        if self.encoder.sample_rate() == wanted {
+            return Ok(());
+        }
+        let mut encoder = OpusEncoder::with_sample_rate(wanted, self.encoder.channels(), &self.parameters)?;
+        encoder.set_expected_loss(self.expected_loss)?;
+        self.send_rest();
+        self.encoder = encoder;
+        self.resampler = None;
+        Ok(())
     }
 
     /// How long nothing was there before this frame: by the program's time if it gives it, else by ours.
@@ -155,15 +188,19 @@ impl State {
     /// Sends what is left of before a pause and lets the RTP time go on as the sampling clock did (RFC 3550 section
     /// 5.1), so that receivers neither take the pause for delay nor lose the video's pace.
     fn skip(&mut self, pause: Duration) {
-        let size = self.packet_samples * self.encoder.channels();
-        if !self.pending.is_empty() {
-            let mut rest = std::mem::take(&mut self.pending);
-            rest.resize(size, 0);
-            self.encode(&rest);
-        }
+        self.send_rest();
         let packets = pause.as_millis() * 48 / self.packet_samples as u128;
         self.timestamp = self.timestamp.wrapping_add((packets as u32).wrapping_mul(self.packet_samples as u32));
         self.silent = true;
+    }
+
+    /// Sends what does not fill a packet, with silence behind it.
+    fn send_rest(&mut self) {
+        if !self.pending.is_empty() {
+            let mut rest = std::mem::take(&mut self.pending);
+            rest.resize(self.packet_size(), 0);
+            self.encode(&rest);
+        }
     }
 
     fn encode(&mut self, samples: &[i16]) {
@@ -261,6 +298,32 @@ mod tests {
             assert!(steps(&sent).iter().all(|(step, _)| *step == samples), "{fmtp}: {:?}", steps(&sent));
             assert_eq!(sent.lock().expect("a lock").len(), 24 * 480 / samples as usize, "{fmtp}");
         }
+    }
+
+    #[test]
+    fn every_rate_advances_the_rtp_time_alike() {
+        for rate in [8_000_u32, 11_025, 12_000, 16_000, 24_000, 44_100, 48_000] {
+            let (_source, sender, sent) = sender("useinbandfec=1");
+            let samples = vec![500; rate as usize / 100 * 2];
+            let long = AudioFrame { samples: samples.into(), sample_rate: rate, ..frame(0, None) };
+            (0..20).for_each(|_| sender.state().take(&long, Instant::now()));
+            let steps = steps(&sent);
+            assert!(steps.len() >= 18, "{rate}: {}", steps.len());
+            assert!(steps.iter().all(|(step, _)| *step == 960), "{rate}: {steps:?}");
+        }
+    }
+
+    #[test]
+    fn another_rate_in_the_middle_loses_nothing() {
+        let (_source, sender, sent) = sender("useinbandfec=1");
+        let now = Instant::now();
+        for rate in [48_000_u32, 16_000, 48_000] {
+            let samples = vec![500; rate as usize / 100];
+            let short = AudioFrame { samples: samples.into(), sample_rate: rate, ..frame(0, None) };
+            (0..3).for_each(|_| sender.state().take(&short, now));
+        }
+        assert_eq!(sent.lock().expect("a lock").len(), 5);
+        assert_eq!(steps(&sent), [(960, false); 4]);
     }
 
     #[test]

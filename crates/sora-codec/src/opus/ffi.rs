@@ -29,12 +29,13 @@ pub(super) struct Encoder(NonNull<opus::OpusEncoder>);
 unsafe impl Send for Encoder {}
 
 impl Encoder {
-    pub(super) fn new(channels: usize) -> Result<Self, CodecError> {
+    pub(super) fn new(sample_rate: u32, channels: usize) -> Result<Self, CodecError> {
         let mut error = 0;
         // Two channels are rather music than a voice; libwebrtc decides alike.
         let application = if channels == 2 { opus::OPUS_APPLICATION_AUDIO } else { opus::OPUS_APPLICATION_VOIP };
+        let rate = sample_rate as i32;
         // SAFETY: rate, channel count and application are valid; `error` is valid for writing.
-        let state = unsafe { opus::opus_encoder_create(RATE, channels as c_int, application, &raw mut error) };
+        let state = unsafe { opus::opus_encoder_create(rate, channels as c_int, application, &raw mut error) };
         NonNull::new(state).map(Self).ok_or_else(|| failed("encoder creation", error))
     }
 

@@ -1,4 +1,4 @@
-//! Opus (RFC 6716) at 48 kHz, with the format parameters of RFC 7587.
+//! Opus (RFC 6716), with the format parameters of RFC 7587.
 
 mod ffi;
 
@@ -92,10 +92,11 @@ impl OpusParameters {
     }
 }
 
-/// An Opus encoder for 48 kHz interleaved `i16`.
+/// An Opus encoder for interleaved `i16`.
 pub struct OpusEncoder {
     encoder: ffi::Encoder,
     channels: usize,
+    sample_rate: u32,
 }
 
 impl std::fmt::Debug for OpusEncoder {
@@ -105,17 +106,43 @@ impl std::fmt::Debug for OpusEncoder {
 }
 
 impl OpusEncoder {
-    /// An encoder for one or two channels.
+    /// An encoder for one or two channels at 48 kHz.
     ///
     /// # Errors
     /// [`CodecError`] if the channel count is not 1 or 2 or the library refuses.
     pub fn new(channels: usize, parameters: &OpusParameters) -> Result<Self, CodecError> {
+        Self::with_sample_rate(48_000, channels, parameters)
+    }
+
+    /// An encoder for one or two channels at one of [`SAMPLE_RATES`](Self::SAMPLE_RATES). Sound of a lower rate costs
+    /// less than the same at 48 kHz; who receives it does not see the difference.
+    ///
+    /// # Errors
+    /// [`CodecError`] if the rate is none of these, the channel count is not 1 or 2 or the library refuses.
+    pub fn with_sample_rate(
+        sample_rate: u32,
+        channels: usize,
+        parameters: &OpusParameters,
+    ) -> Result<Self, CodecError> {
         if !(1..=2).contains(&channels) {
             return Err(CodecError::Argument(format!("expected 1 or 2 Opus channels, got {channels}")));
         }
-        let mut encoder = ffi::Encoder::new(channels)?;
+        if !Self::SAMPLE_RATES.contains(&sample_rate) {
+            let rates = Self::SAMPLE_RATES;
+            return Err(CodecError::Argument(format!("expected an Opus rate of {rates:?} Hz, got {sample_rate}")));
+        }
+        let mut encoder = ffi::Encoder::new(sample_rate, channels)?;
         encoder.configure(parameters, parameters.bitrate(channels))?;
-        Ok(Self { encoder, channels })
+        Ok(Self { encoder, channels, sample_rate })
+    }
+
+    /// Rates in Hz that Opus takes as they are.
+    pub const SAMPLE_RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+
+    /// Samples per second that it takes.
+    #[must_use]
+    pub fn sample_rate(&self) -> u32 {
+        self.sample_rate
     }
 
     /// Channels it takes.
@@ -130,9 +157,12 @@ impl OpusEncoder {
     /// [`CodecError`] if the length is none of these.
     pub fn encode(&mut self, samples: &[i16]) -> Result<Vec<u8>, CodecError> {
         let frames = samples.len() / self.channels;
-        if !samples.len().is_multiple_of(self.channels) || ![120, 240, 480, 960, 1920, 2880].contains(&frames) {
+        let shortest = self.sample_rate as usize / 400;
+        if !samples.len().is_multiple_of(self.channels) || ![1, 2, 4, 8, 16, 24].iter().any(|n| n * shortest == frames)
+        {
             return Err(CodecError::Argument(format!(
-                "expected an Opus frame of 120, 240, 480, 960, 1920 or 2880 samples per channel, got {frames}"
+                "expected an Opus frame of 2.5, 5, 10, 20, 40 or 60 ms, got {frames} samples per channel at {} Hz",
+                self.sample_rate
             )));
         }
         self.encoder.encode(samples, frames)

@@ -24,6 +24,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn sora_sdk_ext(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    logging::start();
     module.add_class::<sora::Sora>()?;
     module.add_class::<connection::SoraConnection>()?;
     module.add_class::<track::SoraTrackInterface>()?;

@@ -10,8 +10,8 @@ use sora_media::{
     VideoCodecType, VideoReceiver, VideoSender, VideoSenderConfig, VideoSource,
 };
 use sora_peer::{MediaKind, RtpPacket, TransceiverId, TransceiverInfo};
-use sora_signaling::Event;
 use sora_signaling::message::{Encoding, Offer};
+use sora_signaling::{ErrorCode, Event};
 use sora_transport::client::{ClientHandler, FrameSender, KeyFrameRequester, SenderBinding};
 
 use crate::codecs::high_bit_depth;
@@ -157,7 +157,13 @@ impl ClientHandler for MediaSession {
         match event {
             Event::Warning(text) => self.warn(text),
             // Told when everything of this connection is gone.
-            Event::Disconnected { .. } => {
+            Event::Disconnected { code, .. } => {
+                // The message may have the URL with a token in it; the program gets it, the log does not.
+                if code == ErrorCode::CloseSucceeded {
+                    tracing::info!("disconnected");
+                } else {
+                    tracing::warn!(?code, "the connection failed; on_disconnect tells the reason");
+                }
                 self.end_media();
                 self.dispatcher.push(ConnectionEvent::Signaling(event));
             }

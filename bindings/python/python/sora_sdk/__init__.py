@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 
+from . import _logging as _logging
 from . import sora_sdk_ext
 from ._codecs import (
     SoraVideoCodecCapability,

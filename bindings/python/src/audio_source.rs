@@ -11,7 +11,7 @@ use crate::memory::copy_samples;
 use crate::track::SoraTrackInterface;
 
 /// Sound from the program. Made by Sora.create_audio_source().
-#[pyclass(extends = SoraTrackInterface, frozen, module = "sora_sdk")]
+#[pyclass(extends = SoraTrackInterface, frozen, subclass, module = "sora_sdk")]
 pub(crate) struct SoraAudioSource {
     pub(crate) source: Arc<AudioSource>,
 }

@@ -10,7 +10,7 @@ use sora_signaling::Event;
 
 use crate::callbacks::Callbacks;
 use crate::track::SoraMediaTrack;
-use crate::{enums, gate};
+use crate::{enums, fork, gate};
 
 /// How often a waiting disconnect() looks for Ctrl+C.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
@@ -19,7 +19,7 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(50);
 ///
 /// All callbacks come in order on one thread of the connection's own. They may call any method of the connection,
 /// raise (the exception goes to sys.unraisablehook and the connection lives on) and drop the last reference to it.
-#[pyclass(frozen, weakref, module = "sora_sdk")]
+#[pyclass(frozen, weakref, subclass, module = "sora_sdk")]
 pub(crate) struct SoraConnection {
     connection: Connection,
     callbacks: Arc<Callbacks>,
@@ -108,6 +108,8 @@ macro_rules! callback_properties {
             ///
             /// A second call does nothing; after disconnect() it raises RuntimeError.
             fn connect(&self, py: Python<'_>) -> PyResult<()> {
+                fork::check()?;
+                fork::threads_start();
                 py.detach(|| self.connection.connect()).map_err(|error| PyRuntimeError::new_err(error.to_string()))
             }
 
@@ -115,6 +117,7 @@ macro_rules! callback_properties {
             ///
             /// The GIL is released while waiting and Ctrl+C ends the wait.
             fn disconnect(&self, py: Python<'_>) -> PyResult<()> {
+                fork::check()?;
                 let Some(limit) = py.detach(|| self.connection.begin_disconnect()) else { return Ok(()) };
                 if self.connection.is_dispatcher() {
                     return Ok(());

@@ -5,7 +5,7 @@ use pyo3::sync::PyOnceLock;
 use sora_sdk::{AudioFrame, VideoFrame};
 
 /// A received picture.
-#[pyclass(frozen, module = "sora_sdk")]
+#[pyclass(frozen, subclass, module = "sora_sdk")]
 pub(crate) struct SoraVideoFrame {
     frame: VideoFrame,
     array: PyOnceLock<Py<PyArray3<u8>>>,
@@ -41,7 +41,7 @@ impl SoraVideoFrame {
 }
 
 /// 10 ms of received sound. Can be pickled.
-#[pyclass(module = "sora_sdk")]
+#[pyclass(subclass, module = "sora_sdk")]
 pub(crate) struct SoraAudioFrame {
     frame: AudioFrame,
     array: PyOnceLock<Py<PyArray2<i16>>>,

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
+use crate::fork;
+
 /// How long exit waits for callbacks that are still running.
 const EXIT_LIMIT: Duration = Duration::from_millis(1500);
 
@@ -39,6 +41,10 @@ impl Drop for Visit {
 
 /// Runs `call` attached to the interpreter, or not at all once it is exiting.
 pub(crate) fn enter(call: impl FnOnce(Python<'_>)) {
+    // The lock may have been taken by a thread that did not come along.
+    if fork::is_orphan() {
+        return;
+    }
     {
         let mut state = lock();
         if state.closed {
@@ -63,6 +69,9 @@ pub(crate) fn discard<T: Send + 'static>(value: T) {
 #[pyfunction]
 #[pyo3(name = "_shut_down")]
 pub(crate) fn shut_down(py: Python<'_>) {
+    if fork::is_orphan() {
+        return;
+    }
     let own = usize::from(INSIDE.get());
     py.detach(|| {
         let deadline = Instant::now() + EXIT_LIMIT;

@@ -9,9 +9,11 @@ mod callbacks;
 mod codecs;
 mod connection;
 mod enums;
+mod fork;
 mod frame;
 mod gate;
 mod json;
+mod late;
 mod logging;
 mod memory;
 mod sink;
@@ -40,6 +42,7 @@ fn sora_sdk_ext(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(logging::enable_libwebrtc_log, module)?)?;
     module.add_function(wrap_pyfunction!(codecs::video_codec_capability, module)?)?;
     module.add_function(wrap_pyfunction!(gate::shut_down, module)?)?;
+    module.add_function(wrap_pyfunction!(fork::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(arguments::parameters, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     Ok(())

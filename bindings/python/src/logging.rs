@@ -4,8 +4,8 @@
 //! media waits for a handler, and a handler may log, raise or block.
 
 use std::fmt::Write;
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -16,7 +16,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, Registry, reload};
 
-use crate::gate;
+use crate::{fork, gate};
 
 type Handle = reload::Handle<Targets, Registry>;
 
@@ -60,7 +60,23 @@ impl Visit for Text {
     }
 }
 
-struct ToPython(SyncSender<Record>);
+/// The way to the thread that hands over, which does not survive a fork.
+struct Carrier {
+    process: u32,
+    records: SyncSender<Record>,
+}
+
+impl Carrier {
+    fn start() -> Option<Self> {
+        let (records, receiver) = sync_channel(QUEUE);
+        std::thread::Builder::new().name("sora-log".into()).spawn(move || carry(&receiver)).ok()?;
+        Some(Self { process: std::process::id(), records })
+    }
+}
+
+/// Starts its thread with the first record.
+#[derive(Default)]
+struct ToPython(Mutex<Option<Carrier>>);
 
 impl<S: Subscriber> Layer<S> for ToPython {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -76,8 +92,18 @@ impl<S: Subscriber> Layer<S> for ToPython {
             line: metadata.line().unwrap_or_default(),
             thread: std::thread::current().name().unwrap_or_default().to_owned(),
         };
-        // Full means that Python does not keep up: better to lose records than time.
-        let _ = self.0.try_send(record);
+        // The lock may have been taken by a thread that did not come along.
+        if fork::is_orphan() {
+            return;
+        }
+        let mut carrier = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if carrier.as_ref().is_none_or(|carrier| carrier.process != std::process::id()) {
+            *carrier = Carrier::start();
+        }
+        if let Some(carrier) = &*carrier {
+            // Full means that Python does not keep up: better to lose records than time.
+            let _ = carrier.records.try_send(record);
+        }
     }
 }
 
@@ -126,10 +152,8 @@ fn carry(records: &Receiver<Record>) {
 /// Sends records to `logging` from now on, warnings and errors first. Called when the module is imported.
 pub(crate) fn start() {
     HANDLE.get_or_init(|| {
-        let (sender, receiver) = sync_channel(QUEUE);
-        std::thread::Builder::new().name("sora-log".into()).spawn(move || carry(&receiver)).ok()?;
         let (filter, handle) = reload::Layer::new(targets(LevelFilter::WARN));
-        let subscriber = tracing_subscriber::registry().with(filter).with(ToPython(sender));
+        let subscriber = tracing_subscriber::registry().with(filter).with(ToPython::default());
         // Somebody else in the process may have set one up; theirs is used then.
         tracing::subscriber::set_global_default(subscriber).ok()?;
         let _ = tracing_log::LogTracer::init();

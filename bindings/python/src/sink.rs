@@ -5,12 +5,14 @@ use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pyclass_init::PyClassInitializer;
+use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyClass, PyTraverseError, PyVisit};
 use sora_sdk::{AudioFrame, AudioSink, AudioStreamSink, ReadOutcome, SinkError, Track, VideoSink};
 
 use crate::callbacks::Callbacks;
 use crate::frame::{SoraAudioFrame, SoraVideoFrame};
-use crate::gate;
+use crate::{fork, gate};
+use crate::late::Late;
 use crate::track::SoraTrackInterface;
 
 fn sink_error(error: &SinkError) -> PyErr {
@@ -36,6 +38,8 @@ fn run<S: Send>(
     if !wanted {
         py.detach(|| store(slot, None));
     } else if is_empty(slot) {
+        fork::check()?;
+        fork::threads_start();
         let sink = py.detach(start).map_err(|error| sink_error(&error))?;
         store(slot, Some(sink));
     }
@@ -58,27 +62,41 @@ fn is_empty<T>(slot: &Mutex<Option<T>>) -> bool {
     slot.lock().unwrap_or_else(PoisonError::into_inner).is_none()
 }
 
+/// The track of a sink and the format it is heard in.
+struct Output {
+    track: Track,
+    frequency: i64,
+    channels: i64,
+}
+
 /// Calls back with a track's pictures, one after the other, on a thread of its own.
 ///
 /// A callback that is slower than the pictures come loses pictures (the oldest first); it delays nobody else.
+///
+/// track: the video track to receive. Raises TypeError for an audio track.
 #[pyclass(frozen, subclass, weakref, module = "sora_sdk")]
+#[derive(Default)]
 pub(crate) struct SoraVideoSink {
-    track: Track,
+    track: Late<Track>,
     callbacks: Arc<Callbacks>,
     sink: Mutex<Option<VideoSink>>,
 }
 
 #[pymethods]
 impl SoraVideoSink {
-    /// track: the video track to receive. Raises TypeError for an audio track.
     #[new]
-    fn new(track: &Bound<'_, SoraTrackInterface>) -> PyResult<Self> {
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::default()
+    }
+
+    fn __init__(&self, track: &Bound<'_, SoraTrackInterface>) -> PyResult<()> {
         let track = track.get().track.clone();
         if track.kind() != sora_sdk::TrackKind::Video {
             let error = SinkError::Kind { expected: sora_sdk::TrackKind::Video, actual: track.kind() };
             return Err(sink_error(&error));
         }
-        Ok(Self { track, callbacks: Arc::default(), sink: Mutex::new(None) })
+        self.track.set("SoraVideoSink", track)
     }
 
     /// Called with a SoraVideoFrame for each picture. None stops it.
@@ -89,10 +107,11 @@ impl SoraVideoSink {
 
     #[setter]
     fn set_on_frame(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let track = self.track.get("SoraVideoSink")?;
         self.callbacks.set("on_frame", value)?;
         let callbacks = self.callbacks.clone();
         run(py, &self.sink, !value.is_none(), || {
-            VideoSink::new(&self.track, move |frame| call_with(&callbacks, SoraVideoFrame::new(frame)))
+            VideoSink::new(track, move |frame| call_with(&callbacks, SoraVideoFrame::new(frame)))
         })
     }
 
@@ -108,27 +127,37 @@ impl SoraVideoSink {
 /// Calls back with every 10 ms of a track's sound, on a thread of its own.
 ///
 /// A callback that falls five seconds behind loses the oldest frames; it delays nobody else.
+///
+/// track: the audio track to receive. output_frequency: samples per second, -1 for as received.
+/// output_channels: channels, 0 for as received. Raises TypeError for a video track and ValueError for a format
+/// that cannot be made.
 #[pyclass(frozen, subclass, weakref, module = "sora_sdk")]
+#[derive(Default)]
 pub(crate) struct SoraAudioStreamSink {
-    track: Track,
-    format: (i64, i64),
+    output: Late<Output>,
     callbacks: Arc<Callbacks>,
     sink: Mutex<Option<AudioStreamSink>>,
 }
 
 #[pymethods]
 impl SoraAudioStreamSink {
-    /// track: the audio track to receive. output_frequency: samples per second, -1 for as received.
-    /// output_channels: channels, 0 for as received. Raises TypeError for a video track and ValueError for a format
-    /// that cannot be made.
     #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::default()
+    }
+
     #[pyo3(signature = (track, output_frequency = -1, output_channels = 0))]
-    fn new(track: &Bound<'_, SoraTrackInterface>, output_frequency: i64, output_channels: i64) -> PyResult<Self> {
+    fn __init__(
+        &self,
+        track: &Bound<'_, SoraTrackInterface>,
+        output_frequency: i64,
+        output_channels: i64,
+    ) -> PyResult<()> {
         let track = track.get().track.clone();
         // Checks the arguments now; sound is taken once somebody wants it.
         AudioSink::new(&track, output_frequency, output_channels).map_err(|error| sink_error(&error))?;
-        let format = (output_frequency, output_channels);
-        Ok(Self { track, format, callbacks: Arc::default(), sink: Mutex::new(None) })
+        self.output.set("SoraAudioStreamSink", Output { track, frequency: output_frequency, channels: output_channels })
     }
 
     /// Called with a SoraAudioFrame every 10 ms. None stops it.
@@ -139,11 +168,11 @@ impl SoraAudioStreamSink {
 
     #[setter]
     fn set_on_frame(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let output = self.output.get("SoraAudioStreamSink")?;
         self.callbacks.set("on_frame", value)?;
         let callbacks = self.callbacks.clone();
-        let (frequency, channels) = self.format;
         run(py, &self.sink, !value.is_none(), || {
-            AudioStreamSink::new(&self.track, frequency, channels, move |frame| {
+            AudioStreamSink::new(&output.track, output.frequency, output.channels, move |frame| {
                 call_with(&callbacks, SoraAudioFrame::from_frame(frame));
             })
         })
@@ -159,23 +188,27 @@ impl SoraAudioStreamSink {
 }
 
 /// Buffers a track's sound until it is read: at most five seconds, the oldest goes first.
+///
+/// track: the audio track to receive. output_frequency: samples per second, -1 for as received.
+/// output_channels: channels, 0 for as received. Raises TypeError for a video track and ValueError for a format
+/// that cannot be made.
 #[pyclass(frozen, subclass, weakref, module = "sora_sdk")]
+#[derive(Default)]
 pub(crate) struct SoraAudioSink {
-    format: (i64, i64),
+    output: Late<(Output, AudioSink)>,
     callbacks: Arc<Callbacks>,
-    sink: AudioSink,
     observer: Mutex<Option<AudioStreamSink>>,
 }
 
 impl SoraAudioSink {
     fn observe(&self, py: Python<'_>, name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (output, _) = self.output.get("SoraAudioSink")?;
         self.callbacks.set(name, value)?;
         let wanted = self.callbacks.is_set("on_data") || self.callbacks.is_set("on_format");
         let callbacks = self.callbacks.clone();
-        let (frequency, channels) = self.format;
         let mut format = (0, 0);
         run(py, &self.observer, wanted, || {
-            AudioStreamSink::new(self.sink.track(), frequency, channels, move |frame| {
+            AudioStreamSink::new(&output.track, output.frequency, output.channels, move |frame| {
                 gate::enter(|py| observed(py, &callbacks, &mut format, &frame));
             })
         })
@@ -197,16 +230,23 @@ fn observed(py: Python<'_>, callbacks: &Callbacks, format: &mut (u32, usize), fr
 
 #[pymethods]
 impl SoraAudioSink {
-    /// track: the audio track to receive. output_frequency: samples per second, -1 for as received.
-    /// output_channels: channels, 0 for as received. Raises TypeError for a video track and ValueError for a format
-    /// that cannot be made.
     #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::default()
+    }
+
     #[pyo3(signature = (track, output_frequency = -1, output_channels = 0))]
-    fn new(track: &Bound<'_, SoraTrackInterface>, output_frequency: i64, output_channels: i64) -> PyResult<Self> {
-        let sink = AudioSink::new(&track.get().track, output_frequency, output_channels);
-        let sink = sink.map_err(|error| sink_error(&error))?;
-        let format = (output_frequency, output_channels);
-        Ok(Self { format, callbacks: Arc::default(), sink, observer: Mutex::new(None) })
+    fn __init__(
+        &self,
+        track: &Bound<'_, SoraTrackInterface>,
+        output_frequency: i64,
+        output_channels: i64,
+    ) -> PyResult<()> {
+        let track = track.get().track.clone();
+        let sink = AudioSink::new(&track, output_frequency, output_channels).map_err(|error| sink_error(&error))?;
+        let output = Output { track, frequency: output_frequency, channels: output_channels };
+        self.output.set("SoraAudioSink", (output, sink))
     }
 
     /// Reads frames samples per channel, waiting up to timeout seconds for them. 0 reads whatever there is, at once.
@@ -220,13 +260,14 @@ impl SoraAudioSink {
         frames: i64,
         timeout: f64,
     ) -> PyResult<(bool, Option<Bound<'py, PyArray2<i16>>>)> {
+        let (_, sink) = self.output.get("SoraAudioSink")?;
         let frames = usize::try_from(frames)
             .map_err(|_| PyTypeError::new_err(format!("expected frames of 0 or more, got {frames}")))?;
         // Negative and unusable times do not wait; more than a day is for ever.
         let timeout = Duration::try_from_secs_f64(timeout.min(86_400.0)).unwrap_or_default();
         let mut interrupt = None;
         let outcome = py.detach(|| {
-            self.sink.read(frames, timeout, || {
+            sink.read(frames, timeout, || {
                 Python::attach(|py| match py.check_signals() {
                     Ok(()) => true,
                     Err(error) => {

@@ -6,31 +6,42 @@ use sora_sdk::CodecRegistry;
 
 use crate::audio_source::SoraAudioSource;
 use crate::connection::SoraConnection;
+use crate::late::Late;
 use crate::video_source::SoraVideoSource;
-use crate::{arguments, codecs};
+use crate::{arguments, codecs, fork};
+
 
 /// Makes sources and connections.
+///
+/// use_hardware_encoder: False leaves hardware encoders out. openh264: path of an OpenH264 library for H.264; if it
+/// cannot be used, a RuntimeWarning says why. video_codec_preference: a SoraVideoCodecPreference; RuntimeError if it
+/// names what is not there. Both generations' order of arguments is understood: Sora(True, path) and
+/// Sora(path, preference).
 #[pyclass(subclass, frozen, weakref, module = "sora_sdk")]
+#[derive(Default)]
 pub(crate) struct Sora {
-    registry: Arc<CodecRegistry>,
+    registry: Late<Arc<CodecRegistry>>,
 }
 
 #[pymethods]
 impl Sora {
-    /// use_hardware_encoder: False leaves hardware encoders out. openh264: path of an OpenH264 library for H.264; if it
-    /// cannot be used, a RuntimeWarning says why. video_codec_preference: a SoraVideoCodecPreference; RuntimeError if it
-    /// names what is not there. Both generations' order of arguments is understood: Sora(True, path) and
-    /// Sora(path, preference).
     #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::default()
+    }
+
     #[pyo3(signature = (use_hardware_encoder = None, openh264 = None, video_codec_preference = None))]
-    fn new(
+    fn __init__(
+        &self,
         py: Python<'_>,
         use_hardware_encoder: Option<&Bound<'_, PyAny>>,
         openh264: Option<&Bound<'_, PyAny>>,
         video_codec_preference: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
+    ) -> PyResult<()> {
+        fork::check()?;
         let options = codecs::options(use_hardware_encoder, openh264, video_codec_preference)?;
-        Ok(Self { registry: Arc::new(codecs::registry(py, &options)?) })
+        self.registry.set("Sora", Arc::new(codecs::registry(py, &options)?))
     }
 
     /// Makes a source for sound.
@@ -59,7 +70,8 @@ impl Sora {
         args: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<SoraConnection>> {
+        fork::check()?;
         let config = arguments::connection_config(args, kwargs)?;
-        SoraConnection::create(py, config, self.registry.clone())
+        SoraConnection::create(py, config, self.registry.get("Sora")?.clone())
     }
 }

@@ -48,7 +48,7 @@ impl SoraTrackInterface {
 }
 
 /// A track received from the server.
-#[pyclass(extends = SoraTrackInterface, frozen, module = "sora_sdk")]
+#[pyclass(extends = SoraTrackInterface, frozen, subclass, module = "sora_sdk")]
 pub(crate) struct SoraMediaTrack;
 
 impl SoraMediaTrack {

@@ -2,9 +2,11 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use sora_vad::{EarshotVad, RnnVad, VadError, WebRtcMode, WebRtcVad};
 
 use crate::frame::SoraAudioFrame;
+use crate::late::Late;
 
 enum Detector {
     Rnn(Box<RnnVad>),
@@ -29,13 +31,19 @@ impl Detector {
 /// and hum pass). Area under the curve on the same 46 minutes of speech and other sounds: rnn 0.889, earshot 0.973,
 /// gate 0.781. Raises ValueError for another model.
 #[pyclass(frozen, subclass, weakref, module = "sora_sdk")]
-pub(crate) struct SoraVAD(Mutex<Detector>);
+#[derive(Default)]
+pub(crate) struct SoraVAD(Late<Mutex<Detector>>);
 
 #[pymethods]
 impl SoraVAD {
     #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::default()
+    }
+
     #[pyo3(signature = (*, model = "rnn"))]
-    fn new(model: &str) -> PyResult<Self> {
+    fn __init__(&self, model: &str) -> PyResult<()> {
         let detector = match model {
             "rnn" => Detector::Rnn(Box::default()),
             "earshot" => Detector::Earshot(EarshotVad::new()),
@@ -45,7 +53,7 @@ impl SoraVAD {
                 return Err(PyValueError::new_err(text));
             }
         };
-        Ok(Self(Mutex::new(detector)))
+        self.0.set("SoraVAD", Mutex::new(detector))
     }
 
     /// The probability, from 0 to 1, that the frame is voice. Frames are expected one after the other.
@@ -54,11 +62,11 @@ impl SoraVAD {
     /// the frame are used. Raises ValueError if it is shorter or its format is none. May be called from any thread;
     /// takes about 10 us, for which giving up the GIL would not pay.
     fn analyze(&self, py: Python<'_>, frame: &Bound<'_, SoraAudioFrame>) -> PyResult<f64> {
-        let frame = frame.try_borrow()?;
+        let (detector, frame) = (self.0.get("SoraVAD")?, frame.try_borrow()?);
         let (sample_rate, channels) = frame.format();
         let channels = i64::try_from(channels).unwrap_or(i64::MAX);
         let outcome = frame.with_samples(py, |samples| {
-            let mut detector = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut detector = detector.lock().unwrap_or_else(PoisonError::into_inner);
             detector.analyze(samples, sample_rate.into(), channels)
         });
         outcome.map_err(|error| PyValueError::new_err(error.to_string()))

@@ -10,7 +10,7 @@ use crate::array::contiguous;
 use crate::track::SoraTrackInterface;
 
 /// Pictures from the program. Made by Sora.create_video_source().
-#[pyclass(extends = SoraTrackInterface, frozen, module = "sora_sdk")]
+#[pyclass(extends = SoraTrackInterface, frozen, subclass, module = "sora_sdk")]
 pub(crate) struct SoraVideoSource {
     pub(crate) source: Arc<VideoSource>,
 }

@@ -18,7 +18,9 @@ from sora_sdk import (
     SoraLoggingSeverity,
     SoraMediaTrack,
     SoraSignalingErrorCode,
+    SoraTrackInterface,
     SoraTrackState,
+    SoraVAD,
     SoraVideoSink,
     enable_libwebrtc_log,
 )
@@ -336,3 +338,67 @@ def test_tracks_tell_about_themselves() -> None:
     assert not source.enabled
     with pytest.raises(AttributeError):
         source.enabled = True  # type: ignore[misc]
+
+
+def test_subclasses_may_have_arguments_of_their_own() -> None:
+    class Named(Sora):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    class Pictures(SoraVideoSink):
+        def __init__(self, name: str, track: SoraTrackInterface) -> None:
+            super().__init__(track)
+            self.name = name
+
+    class Sounds(SoraAudioSink):
+        def __init__(self, name: str, track: SoraTrackInterface) -> None:
+            super().__init__(track, 16_000, output_channels=1)
+            self.name = name
+
+    class Stream(SoraAudioStreamSink):
+        def __init__(self, *, track: SoraTrackInterface, name: str) -> None:
+            super().__init__(track=track, output_frequency=16_000)
+            self.name = name
+
+    class Voices(SoraVAD):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    sora = Named("a")
+    audio = sora.create_audio_source(1, 48_000)
+    made = [sora, Pictures("b", sora.create_video_source()), Sounds("c", audio), Stream(track=audio, name="d")]
+    assert [thing.name for thing in (*made, Voices("e"))] == ["a", "b", "c", "d", "e"]
+
+
+@pytest.mark.parametrize("cls", [Sora, SoraVideoSink, SoraAudioSink, SoraAudioStreamSink, SoraVAD])
+def test_what_was_not_initialised_says_so(cls: Any) -> None:
+    class Forgetful(cls):
+        def __init__(self) -> None:
+            pass
+
+    made: Any = Forgetful()
+    calls = [
+        lambda: made.create_connection(["ws://127.0.0.1:1"], "sendonly", "c"),
+        lambda: setattr(made, "on_frame", print),
+        lambda: setattr(made, "on_data", print),
+        lambda: made.read(),
+        lambda: made.analyze(SoraAudioFrame.__new__(SoraAudioFrame)),
+    ]
+    refused = 0
+    for call in calls:
+        try:
+            call()
+        except RuntimeError as error:
+            assert f"{cls.__name__}.__init__() was not called" in str(error)
+            refused += 1
+        except AttributeError:
+            pass
+    assert refused >= 1
+
+
+def test_initialising_twice_is_refused() -> None:
+    sora = Sora()
+    with pytest.raises(RuntimeError, match="called before"):
+        sora.__init__()  # type: ignore[misc]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import os
 
+from . import _interpreter as _interpreter
 from . import _logging as _logging
 from . import sora_sdk_ext
 from ._codecs import (
@@ -47,6 +49,8 @@ SoraVideoSinkImpl = SoraVideoSink
 
 # Native threads must not call into an interpreter that is going away.
 atexit.register(sora_sdk_ext._shut_down)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=sora_sdk_ext._after_fork)
 
 __all__ = [
     "Sora",

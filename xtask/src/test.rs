@@ -73,11 +73,17 @@ pub(crate) fn test(workspace: &Workspace) -> Outcome {
 fn python_tests(workspace: &Workspace, h264: &Path) -> Outcome {
     let server = workspace.devserver()?;
     let path = extension::install(workspace)?;
-    let packages = ["numpy", "pytest", "pytest-timeout"];
+    let packages = ["numpy", "pytest", "pytest-timeout", "mypy"];
     let interpreter = {
         let _lock = workspace.lock()?;
         Environment { name: "test", packages: &packages, path: Some(&path) }.interpreter(workspace)?
     };
+    header("test: stubtest");
+    run_visible(
+        Command::new(&interpreter)
+            .current_dir(&workspace.target)
+            .args(["-m", "mypy.stubtest", "sora_sdk", "--concise", "--ignore-disjoint-bases"]),
+    )?;
     run_visible(
         Command::new(interpreter)
             .current_dir(&workspace.root)

@@ -45,5 +45,6 @@ fn sora_sdk_ext(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(fork::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(arguments::parameters, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    Ok(())
+    // What is public is what sora_sdk/__init__.py says.
+    module.delattr("__all__")
 }

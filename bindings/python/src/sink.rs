@@ -85,7 +85,7 @@ pub(crate) struct SoraVideoSink {
 #[pymethods]
 impl SoraVideoSink {
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
+    #[pyo3(signature = (*_args, **_kwargs), text_signature = "(track)")]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self::default()
     }
@@ -142,7 +142,7 @@ pub(crate) struct SoraAudioStreamSink {
 #[pymethods]
 impl SoraAudioStreamSink {
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
+    #[pyo3(signature = (*_args, **_kwargs), text_signature = "(track, output_frequency=-1, output_channels=0)")]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self::default()
     }
@@ -231,7 +231,7 @@ fn observed(py: Python<'_>, callbacks: &Callbacks, format: &mut (u32, usize), fr
 #[pymethods]
 impl SoraAudioSink {
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
+    #[pyo3(signature = (*_args, **_kwargs), text_signature = "(track, output_frequency=-1, output_channels=0)")]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self::default()
     }

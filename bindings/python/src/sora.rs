@@ -26,7 +26,7 @@ pub(crate) struct Sora {
 #[pymethods]
 impl Sora {
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
+    #[pyo3(signature = (*_args, **_kwargs), text_signature = "(use_hardware_encoder=None, openh264=None, video_codec_preference=None)")]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self::default()
     }

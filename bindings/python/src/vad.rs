@@ -37,7 +37,7 @@ pub(crate) struct SoraVAD(Late<Mutex<Detector>>);
 #[pymethods]
 impl SoraVAD {
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
+    #[pyo3(signature = (*_args, **_kwargs), text_signature = "(*, model='rnn')")]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self::default()
     }

@@ -19,8 +19,8 @@ from ._enums import (
 
 __version__: str
 
-Picture: TypeAlias = npt.NDArray[np.uint8]
-Sound: TypeAlias = npt.NDArray[np.int16]
+_Picture: TypeAlias = npt.NDArray[np.uint8]
+_Sound: TypeAlias = npt.NDArray[np.int16]
 
 def enable_libwebrtc_log(severity: SoraLoggingSeverity | int) -> None:
     """Writes log lines of the given severity and above to stderr."""
@@ -56,9 +56,9 @@ class SoraAudioSource(SoraTrackInterface):
     """Sound from the program."""
 
     @overload
-    def on_data(self, ndarray: Sound) -> None: ...
+    def on_data(self, ndarray: _Sound) -> None: ...
     @overload
-    def on_data(self, ndarray: Sound, timestamp: float | None) -> None: ...
+    def on_data(self, ndarray: _Sound, timestamp: float | None) -> None: ...
     @overload
     def on_data(self, data: int, samples_per_channel: int) -> None: ...
     @overload
@@ -68,16 +68,14 @@ class SoraVideoSource(SoraTrackInterface):
     """Pictures from the program."""
 
     @overload
-    def on_captured(self, ndarray: Picture) -> None: ...
+    def on_captured(self, ndarray: _Picture, timestamp: float | None = None) -> None: ...
     @overload
-    def on_captured(self, ndarray: Picture, timestamp: float) -> None: ...
-    @overload
-    def on_captured(self, ndarray: Picture, *, timestamp_us: int) -> None: ...
+    def on_captured(self, ndarray: _Picture, *, timestamp_us: int | None) -> None: ...
 
 class SoraAudioFrame:
     """10 ms of received sound. Can be pickled."""
 
-    def data(self) -> Sound:
+    def data(self) -> _Sound:
         """The samples as an array of shape (samples per channel, channels) that owns its memory."""
 
     @property
@@ -110,7 +108,7 @@ class SoraVAD:
 class SoraVideoFrame:
     """A received picture."""
 
-    def data(self) -> Picture:
+    def data(self) -> _Picture:
         """The picture as a BGR array of shape (height, width, 3) that owns its memory."""
 
 class SoraVideoSink:
@@ -135,13 +133,13 @@ class SoraAudioSink:
     """Buffers a track's sound until it is read."""
 
     def __init__(self, track: SoraTrackInterface, output_frequency: int = -1, output_channels: int = 0) -> None: ...
-    def read(self, frames: int = 0, timeout: float = 1.0) -> tuple[Literal[True], Sound] | tuple[Literal[False], None]:
+    def read(self, frames: int = 0, timeout: float = 1.0) -> tuple[Literal[True], _Sound] | tuple[Literal[False], None]:
         """Reads exactly `frames` samples per channel, or with 0 whatever there is at once."""
 
     @property
-    def on_data(self) -> Callable[[Sound], object] | None: ...
+    def on_data(self) -> Callable[[_Sound], object] | None: ...
     @on_data.setter
-    def on_data(self, value: Callable[[Sound], object] | None) -> None: ...
+    def on_data(self, value: Callable[[_Sound], object] | None) -> None: ...
     @property
     def on_format(self) -> Callable[[int, int], object] | None: ...
     @on_format.setter

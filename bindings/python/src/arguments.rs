@@ -10,11 +10,12 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 use serde_json::Value;
 use sora_sdk::{
     ConnectionConfig, DataChannelOptions, DegradationPreference, PARAMETERS, Parameter, ParameterKind, ParameterValue,
-    Pem, Role,
+    Pem, Role, SentTrack, TrackKind,
 };
 
 use crate::audio_source::SoraAudioSource;
 use crate::json;
+use crate::track::SoraTrackInterface;
 use crate::video_source::SoraVideoSource;
 
 /// What is not built yet, with its place among the positional arguments of 2025: asking for it is an error instead of
@@ -51,6 +52,22 @@ struct Arguments<'py>(HashMap<&'static str, Bound<'py, PyAny>>);
 fn type_error(name: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
     let given = value.get_type().name().map(|name| name.to_string()).unwrap_or_default();
     PyTypeError::new_err(format!("create_connection(): {name} must be {expected}, not {given}"))
+}
+
+/// A source of the program's or a track that another connection receives.
+fn track(value: &Bound<'_, PyAny>, name: &str, kind: TrackKind) -> PyResult<SentTrack> {
+    let wrong = || type_error(name, &format!("a track of {kind}"), value);
+    let track = value.cast::<SoraTrackInterface>().map_err(|_| wrong())?.get().track.clone();
+    if track.kind() != kind {
+        return Err(wrong());
+    }
+    Ok(if let Ok(source) = value.cast::<SoraAudioSource>() {
+        source.get().source.clone().into()
+    } else if let Ok(source) = value.cast::<SoraVideoSource>() {
+        source.get().source.clone().into()
+    } else {
+        track.into()
+    })
 }
 
 /// An int, a bool, a numpy integer, or digits in a str, as the reference takes them.
@@ -138,16 +155,8 @@ impl<'py> Arguments<'py> {
             ParameterKind::Json => ParameterValue::Json(json::from_python(value, name)?),
             ParameterKind::ForwardingFilter => ParameterValue::ForwardingFilter(forwarding_filter(value)?),
             ParameterKind::DataChannels => ParameterValue::DataChannels(data_channels(value)?),
-            ParameterKind::AudioSource => {
-                let source =
-                    value.cast::<SoraAudioSource>().map_err(|_| type_error(name, "a SoraAudioSource", value))?;
-                ParameterValue::AudioSource(source.get().source.clone())
-            }
-            ParameterKind::VideoSource => {
-                let source =
-                    value.cast::<SoraVideoSource>().map_err(|_| type_error(name, "a SoraVideoSource", value))?;
-                ParameterValue::VideoSource(source.get().source.clone())
-            }
+            ParameterKind::AudioSource => ParameterValue::AudioSource(track(value, name, TrackKind::Audio)?),
+            ParameterKind::VideoSource => ParameterValue::VideoSource(track(value, name, TrackKind::Video)?),
             ParameterKind::Degradation => ParameterValue::Degradation(degradation(value)?),
             ParameterKind::Pem => return Ok(pem(value, name)?.map(ParameterValue::Pem)),
         }))

@@ -41,7 +41,7 @@ fn config_error(error: &ConfigError) -> PyErr {
         _ => format!("create_connection(): {error}"),
     };
     match error {
-        ConfigError::NoUrls => PyTypeError::new_err(text),
+        ConfigError::NoUrls | ConfigError::Source { .. } => PyTypeError::new_err(text),
         ConfigError::Proxy(_) => PyValueError::new_err(text),
         ConfigError::NoEncoder { .. }
         | ConfigError::Certificate(_)

@@ -166,7 +166,7 @@ STUB_TYPES = {
     "Urls": "list[str] | tuple[str, ...]", "Role": "str", "Text": "str | None = None", "Flag": "bool | None = None",
     "Integer": "int | None = None", "Seconds": "int | None = None", "Json": "Any = None",
     "ForwardingFilter": "dict[str, Any] | None = None", "DataChannels": "list[dict[str, Any]] | None = None",
-    "AudioSource": "SoraAudioSource | None = None", "VideoSource": "SoraVideoSource | None = None",
+    "AudioSource": "SoraTrackInterface | None = None", "VideoSource": "SoraTrackInterface | None = None",
     "Pem": "str | os.PathLike[str] | bytes | None = None", "NotYet": "None = None",
     "Degradation": "SoraDegradationPreference | int | None = None",
 }  # fmt: skip

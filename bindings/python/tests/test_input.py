@@ -186,7 +186,7 @@ def connection(**options: Any) -> SoraConnection:
         ({"audio": 1}, "audio must be a bool"),
         ({"video_bit_rate": 1.5}, "video_bit_rate must be a 32 bit int"),
         ({"video_bit_rate": 2**40}, "video_bit_rate must be a 32 bit int"),
-        ({"audio_source": 1}, "audio_source must be a SoraAudioSource"),
+        ({"audio_source": 1}, "audio_source must be a track of audio, not int"),
         ({"nonsense": 1}, "unexpected keyword argument 'nonsense'"),
     ],
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import Client, Feeder, tone, wait_until
+from conftest import Client, Feeder, picture, tone, wait_until
 
 from sora_sdk import (
     Sora,
@@ -223,3 +223,28 @@ def test_a_track_can_be_read_from_a_buffer(make_client: MakeClient) -> None:
     assert data.shape == (8_000, 1)
     assert data.dtype == np.int16
     assert np.abs(data[4_000:]).max() > 3_000
+
+
+def test_a_received_track_is_sent_on(make_client: MakeClient, channel: str) -> None:
+    video, audio = Sora().create_video_source(), Sora().create_audio_source(1, 48_000)
+    make_client("sendonly", video_source=video, audio_source=audio).connect()
+    middle = make_client("recvonly").connect()
+    wait_until(lambda: len(middle.tracks) == 2, "the tracks")
+    by_kind = {track.kind: track for track in middle.tracks}
+    onward = f"{channel}-onward"
+    make_client("sendonly", channel_id=onward, video_source=by_kind["video"], audio_source=by_kind["audio"]).connect()
+    last = make_client("recvonly", channel_id=onward).connect()
+    wait_until(lambda: len(last.tracks) == 2, "the tracks that are sent on")
+    sounds, pictures = [], []
+    for track in last.tracks:
+        if track.kind == "audio":
+            hear = SoraAudioStreamSink(track)
+            hear.on_frame = sounds.append
+        else:
+            see = SoraVideoSink(track)
+            see.on_frame = pictures.append
+    with Feeder(video, audio):
+        wait_until(lambda: len(pictures) >= 20, "the pictures")
+        wait_until(lambda: any(np.abs(frame.data()).max() > 3_000 for frame in list(sounds)[-20:]), "the sound")
+    assert pictures[-1].data().shape == (240, 320, 3)
+    assert np.abs(pictures[-1].data().astype(int).mean() - picture(0).mean()) < 12

@@ -47,8 +47,8 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let camera = Arc::new(VideoSource::new());
     let microphone = Arc::new(AudioSource::new(1, 48_000)?);
     let mut config = ConnectionConfig::new(urls, Role::SendOnly, "example");
-    config.video_source = Some(camera.clone());
-    config.audio_source = Some(microphone.clone());
+    config.video_source = Some(camera.clone().into());
+    config.audio_source = Some(microphone.clone().into());
     let sender = Connection::new(config, registry, |_| {})?;
 
     receiver.connect()?;

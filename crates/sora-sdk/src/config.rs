@@ -1,13 +1,13 @@
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use sora_media::{AudioSource, CodecError, CodecRegistry, DegradationPreference, VideoCodecType, VideoSource};
+use sora_media::{CodecError, CodecRegistry, DegradationPreference, TrackKind, VideoCodecType};
 use sora_signaling::message::{AudioOptions, Connect, Role, VideoOptions};
 use sora_transport::TlsOptions;
 use sora_transport::proxy::{Proxy, ProxyError};
 
+use crate::SentTrack;
 use crate::codecs::advice;
 
 /// What a connection is made from.
@@ -18,9 +18,9 @@ pub struct ConnectionConfig {
     /// The `connect` message. `sora_client` and `environment` are filled in if empty.
     pub connect: Connect,
     /// Sound to send.
-    pub audio_source: Option<Arc<AudioSource>>,
+    pub audio_source: Option<SentTrack>,
     /// Pictures to send.
-    pub video_source: Option<Arc<VideoSource>>,
+    pub video_source: Option<SentTrack>,
     /// Limit for connecting the WebSocket.
     pub websocket_connection_timeout: Duration,
     /// Limit for the server's closing of the WebSocket.
@@ -102,6 +102,16 @@ pub enum ConfigError {
     /// There is nothing to connect to.
     #[error("`signaling_urls` should not be empty")]
     NoUrls,
+    /// A source carries something else than its name says.
+    #[error("{name}: expected a track of {expected}, got one of {found}")]
+    Source {
+        /// `audio_source` or `video_source`.
+        name: &'static str,
+        /// What it should carry.
+        expected: TrackKind,
+        /// What it carries.
+        found: TrackKind,
+    },
     /// The proxy URL cannot be used.
     #[error("proxy_url: {0}")]
     Proxy(#[from] ProxyError),
@@ -136,6 +146,15 @@ impl ConnectionConfig {
     pub(crate) fn check(&self, registry: &CodecRegistry) -> Result<(), ConfigError> {
         if self.signaling_urls.is_empty() {
             return Err(ConfigError::NoUrls);
+        }
+        let sources = [
+            ("audio_source", TrackKind::Audio, &self.audio_source),
+            ("video_source", TrackKind::Video, &self.video_source),
+        ];
+        for (name, expected, source) in sources {
+            if let Some(found) = source.as_ref().map(|source| source.track().kind()).filter(|found| *found != expected) {
+                return Err(ConfigError::Source { name, expected, found });
+            }
         }
         let wanted = self.connect.video.as_ref().and_then(|video| video.codec_type.as_deref());
         if let Some(codec) = wanted.and_then(|name| VideoCodecType::from_str(name).ok())

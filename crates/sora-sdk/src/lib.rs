@@ -8,6 +8,7 @@ mod dispatcher;
 mod environment;
 mod parameters;
 mod runtime;
+mod sent_track;
 mod session;
 mod simulcast;
 
@@ -16,6 +17,7 @@ pub use config::{ConfigError, ConnectionConfig, ProxyConfig};
 pub use connection::{Connection, StateError};
 pub use dispatcher::ConnectionEvent;
 pub use parameters::{PARAMETERS, Parameter, ParameterError, ParameterKind, ParameterValue};
+pub use sent_track::SentTrack;
 pub use sora_media::{
     AudioFrame, AudioSink, AudioSource, AudioStreamSink, Capability, CaptureError, CodecPreference, CodecRegistry,
     DegradationPreference, FormatError, Implementation, OpenH264Error, PreferenceError, ReadOutcome, SinkError, Track,

@@ -1,15 +1,14 @@
 //! Every parameter of a connection, defined once: the builder methods of [`ConnectionConfig`], the table other
 //! languages make their arguments from, and the place of each value in the `connect` message follow from it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use sora_media::{AudioSource, DegradationPreference, VideoSource};
+use sora_media::DegradationPreference;
 use sora_signaling::message::{DataChannelOptions, Role};
 use sora_transport::Pem;
 
-use crate::ConnectionConfig;
+use crate::{ConnectionConfig, SentTrack};
 
 /// A parameter of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +65,9 @@ kinds! {
     /// Messaging channels.
     DataChannels(Vec<DataChannelOptions>);
     /// A source of sound.
-    AudioSource(Arc<AudioSource>);
+    AudioSource(SentTrack);
     /// A source of pictures.
-    VideoSource(Arc<VideoSource>);
+    VideoSource(SentTrack);
     /// PEM, as text or in a file.
     Pem(Pem);
     /// What gives way when there is not enough time or bandwidth.

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sora_media::{
-    AudioReceiver, AudioSender, AudioSource, CodecRegistry, DegradationPreference, OpusParameters, Track, TrackKind,
-    VideoCodecType, VideoReceiver, VideoSender, VideoSenderConfig, VideoSource,
+    AudioReceiver, AudioSender, CodecRegistry, DegradationPreference, OpusParameters, Track, TrackKind,
+    VideoCodecType, VideoReceiver, VideoSender, VideoSenderConfig,
 };
 use sora_peer::{MediaKind, RtpPacket, TransceiverId, TransceiverInfo};
 use sora_signaling::message::{Encoding, Offer};
 use sora_signaling::{ErrorCode, Event};
 use sora_transport::client::{ClientHandler, FrameSender, KeyFrameRequester, SenderBinding};
 
+use crate::SentTrack;
 use crate::codecs::high_bit_depth;
 use crate::config::ConnectionConfig;
 use crate::dispatcher::{ConnectionEvent, Dispatcher};
@@ -41,8 +42,8 @@ enum Sender {
 pub(crate) struct MediaSession {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) registry: Arc<CodecRegistry>,
-    pub(crate) audio_source: Option<Arc<AudioSource>>,
-    pub(crate) video_source: Option<Arc<VideoSource>>,
+    pub(crate) audio_source: Option<SentTrack>,
+    pub(crate) video_source: Option<SentTrack>,
     pub(crate) video_bitrate_bps: Option<u64>,
     pub(crate) start_bitrate_bps: u64,
     pub(crate) frames: FrameSender,

@@ -330,6 +330,37 @@ fn a_header_that_asks_for_gigabytes_is_refused() {
     assert!(matches!(decoder.decode(&header), Err(CodecError::PictureSize { .. })));
 }
 
+/// Resident memory of this process at its highest, in kilobytes.
+#[cfg(target_os = "linux")]
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("a status");
+    let line = status.lines().find(|line| line.starts_with("VmPeak")).expect("a peak");
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_vp9_header_hidden_behind_a_frame_is_not_followed() {
+    let registry = CodecRegistry::default();
+    let config = VideoEncoderConfig::default();
+    let mut encoder = registry.encoder(VideoCodecType::Vp9, config).expect("an encoder");
+    let key_frame = encoder.encode(&picture(&BufferPool::default(), 64, 64, 0), true).expect("encoded").expect("a picture").data;
+    // A key frame header of profile 0 with 16384 x 16384 pixels (VP9 bitstream specification section 6.2).
+    let huge = [0x82, 0x49, 0x83, 0x42, 0x03, 0xff, 0xf3, 0xff, 0xf0, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00];
+    // Behind a frame that shows an earlier one and is a byte long.
+    let behind_a_shown_frame = [&[0x88][..], &huge].concat();
+    // Behind an index whose sizes take in the index itself.
+    let wrong_index = [&huge[..], &[0xc0, 18, 0xc0]].concat();
+    for hidden in [behind_a_shown_frame, wrong_index] {
+        let mut decoder = registry.decoder(VideoCodecType::Vp9, 1).expect("a decoder");
+        decoder.decode(&key_frame).expect("decoded");
+        let before = peak_memory();
+        let _ = decoder.decode(&hidden);
+        let _ = decoder.decode(&hidden);
+        assert!(peak_memory() - before < 100_000, "{} kB more", peak_memory() - before);
+    }
+}
+
 #[test]
 fn codecs_without_a_backend_say_so() {
     let registry = CodecRegistry::default();

@@ -145,6 +145,24 @@ pub(super) fn vp9_frames(data: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
+/// Writes frames as one superframe, with an index also for a single one. Without an index libvpx takes what a frame
+/// leaves over for the next one, whose header nobody has looked at; with it, it decodes the frames named and no more.
+/// False if they do not fit one.
+pub(super) fn write_superframe(frames: &[&[u8]], out: &mut Vec<u8>) -> bool {
+    out.clear();
+    let largest = frames.iter().map(|frame| frame.len()).max().unwrap_or(0);
+    let (Ok(largest), 1..=8) = (u32::try_from(largest), frames.len()) else {
+        return false;
+    };
+    let bytes = (u32::BITS - largest.leading_zeros()).div_ceil(8).max(1) as usize;
+    let marker = 0xc0 | (bytes as u8 - 1) << 3 | (frames.len() as u8 - 1);
+    frames.iter().for_each(|frame| out.extend_from_slice(frame));
+    out.push(marker);
+    frames.iter().for_each(|frame| out.extend_from_slice(&(frame.len() as u32).to_le_bytes()[..bytes]));
+    out.push(marker);
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +173,17 @@ mod tests {
         let header = parse(VpxCodec::Vp8, &data).expect("key frame");
         assert_eq!(header.size, Some((321, 241)));
         assert_eq!(parse(VpxCodec::Vp8, &data[..9]), None);
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let (long, mut out) = (vec![7; 70_000], Vec::new());
+        for frames in [vec![&[1_u8, 2][..]], vec![&[1, 2], &[3]], vec![&[5; 300], &long, &[6; 9]], vec![&[1]; 8]] {
+            assert!(write_superframe(&frames, &mut out));
+            assert_eq!(vp9_frames(&out), frames);
+        }
+        assert!(!write_superframe(&[], &mut out));
+        assert!(!write_superframe(&[&[1_u8][..]; 9], &mut out));
     }
 
     #[test]

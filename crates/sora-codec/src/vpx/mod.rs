@@ -112,28 +112,42 @@ pub(crate) struct VpxDecoder {
     codec: VpxCodec,
     decoder: ffi::Decoder,
     pool: BufferPool,
+    /// A VP9 picture as the library gets it.
+    superframe: Vec<u8>,
 }
 
 impl VpxDecoder {
     pub(crate) fn new(codec: VpxCodec, threads: u32) -> Result<Self, CodecError> {
-        Ok(Self { codec, decoder: ffi::Decoder::new(codec, threads.clamp(1, 8))?, pool: BufferPool::default() })
+        let decoder = ffi::Decoder::new(codec, threads.clamp(1, 8))?;
+        Ok(Self { codec, decoder, pool: BufferPool::default(), superframe: Vec::new() })
+    }
+
+    /// Refuses a frame before the library allocates what its header asks for.
+    fn check(&self, frame: &[u8]) -> Result<(), CodecError> {
+        let header = header::parse(self.codec, frame).ok_or_else(|| self.broken("the frame header cannot be read"))?;
+        match header.size.map(|(width, height)| (u64::from(width), u64::from(height))) {
+            Some((width, height)) if width * height > MAX_PIXELS => Err(CodecError::PictureSize { width, height }),
+            _ => Ok(()),
+        }
+    }
+
+    fn broken(&self, reason: &str) -> CodecError {
+        CodecError::Library { library: "libvpx", operation: "decoding", reason: reason.to_owned() }
     }
 }
 
 impl VideoDecoder for VpxDecoder {
     fn decode(&mut self, data: &[u8]) -> Result<Option<I420Buffer>, CodecError> {
-        // Before the library allocates what a hostile header asks for.
-        let frames = match self.codec {
-            VpxCodec::Vp8 => vec![data],
-            VpxCodec::Vp9 => header::vp9_frames(data),
-        };
-        for (width, height) in frames.iter().filter_map(|frame| header::parse(self.codec, frame)?.size) {
-            let (width, height) = (u64::from(width), u64::from(height));
-            if width * height > MAX_PIXELS {
-                return Err(CodecError::PictureSize { width, height });
-            }
+        if self.codec == VpxCodec::Vp8 {
+            self.check(data)?;
+            return self.decoder.decode(data, &self.pool);
         }
-        self.decoder.decode(data, &self.pool)
+        let frames = header::vp9_frames(data);
+        frames.iter().try_for_each(|frame| self.check(frame))?;
+        if !header::write_superframe(&frames, &mut self.superframe) {
+            return Err(self.broken("there is no frame in it"));
+        }
+        self.decoder.decode(&self.superframe, &self.pool)
     }
 
     fn name(&self) -> &'static str {

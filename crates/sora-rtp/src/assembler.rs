@@ -208,7 +208,7 @@ impl FrameAssembler {
                     break;
                 }
             }
-            match self.scan(next) {
+            match self.scan(next).0 {
                 Scan::Complete(last) => self.settle(next, last, now),
                 Scan::Open => {
                     // The newest picture is simply not finished yet; only a hole below newer packets is a gap.
@@ -359,14 +359,15 @@ impl FrameAssembler {
             return false;
         };
         self.drop_before(first);
-        if matches!(self.scan(first), Scan::Complete(_)) {
+        let (scan, end) = self.scan(first);
+        if matches!(scan, Scan::Complete(_)) {
             // Parameter sets, but nothing to start with (H.265).
-            self.drop_before(first + 1);
+            self.drop_before(end);
             return true;
         }
         let arrived = self.parts.get(&first).map_or(now, |part| part.arrival);
         if now.saturating_duration_since(arrived) >= self.limits.max_gap || self.parts.len() > self.limits.max_packets {
-            self.drop_before(first + 1);
+            self.drop_before(end);
             self.stats.gaps += 1;
             self.ask(now);
             return true;
@@ -377,35 +378,48 @@ impl FrameAssembler {
 
     fn complete_key_frame(&self) -> Option<u64> {
         let starts = self.parts.iter().filter(|(_, part)| part.key).map(|(&first, _)| first);
-        starts
-            .into_iter()
-            .find(|&first| matches!(self.scan(first), Scan::Complete(last) if self.is_key_frame(first, last)))
+        // A start within a picture that led nowhere leads to the same place: each packet is walked over once.
+        let mut walked = 0;
+        for first in starts {
+            if first < walked {
+                continue;
+            }
+            let (scan, end) = self.scan(first);
+            if matches!(scan, Scan::Complete(last) if self.is_key_frame(first, last)) {
+                return Some(first);
+            }
+            walked = end;
+        }
+        None
     }
 
-    /// Walks one picture from its first packet.
-    fn scan(&self, first: u64) -> Scan {
+    /// Walks one picture from its first packet. Also where the walk ended: behind the packets that it found to belong
+    /// together, and behind the first in any case.
+    fn scan(&self, first: u64) -> (Scan, u64) {
         let Some(start) = self.parts.get(&first) else {
-            return Scan::Open;
+            return (Scan::Open, first + 1);
         };
         if !start.begins || start.data.is_none() {
-            return Scan::Broken;
+            return (Scan::Broken, first + 1);
         }
         let mut previous: Option<u64> = None;
         let mut unfinished = false;
-        let complete = |last: u64, unfinished: bool| if unfinished { Scan::Broken } else { Scan::Complete(last) };
+        let complete = |last: u64, unfinished: bool| {
+            (if unfinished { Scan::Broken } else { Scan::Complete(last) }, last + 1)
+        };
         for (expected, (&sequence, part)) in (first..).zip(self.parts.range(first..)) {
             if sequence != expected {
-                return Scan::Open;
+                return (Scan::Open, expected);
             }
             if part.is_padding() || part.timestamp != start.timestamp {
                 // No marker, yet something else follows: the picture ended before it.
-                return previous.map_or(Scan::Broken, |last| complete(last, unfinished));
+                return previous.map_or((Scan::Broken, first + 1), |last| complete(last, unfinished));
             }
             // In H.264 and H.265 other units may stand before the one that makes it a key frame.
             let units = matches!(self.codec, VideoCodecType::H264 | VideoCodecType::H265);
             let second_start = part.key && sequence != first && !units;
             if part.data.is_none() || second_start || part.continues != unfinished {
-                return Scan::Broken;
+                return (Scan::Broken, sequence.max(first + 1));
             }
             unfinished = part.unfinished;
             if part.ends {
@@ -413,7 +427,7 @@ impl FrameAssembler {
             }
             previous = Some(sequence);
         }
-        Scan::Open
+        (Scan::Open, previous.unwrap_or(first) + 1)
     }
 
     fn emit(&mut self, first: u64, last: u64, key_frame: bool) {

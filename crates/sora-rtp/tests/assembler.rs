@@ -309,3 +309,36 @@ fn h265_parameter_sets_alone_do_not_start_decoding() {
     let got: Vec<_> = out.into_iter().map(|(_, key, data)| (key, data.to_vec())).collect();
     assert_eq!(got, frames[1..]);
 }
+
+#[test]
+fn a_flood_of_parameter_sets_is_walked_over_once_a_packet_and_ends_with_the_next_key_frame() {
+    // Nothing but starts of key frames, all of one picture that never ends; looking for a whole picture from each of
+    // them each time would take hours.
+    let mut assembler = FrameAssembler::new(VideoCodecType::H264, AssemblerLimits::default());
+    let start = Instant::now();
+    let flood = 100_000_u64;
+    let (mut out, mut asked) = (Vec::new(), 0);
+    let packet = |sequence: u64, timestamp: u32, marker: bool, payload: &'static [u8]| RtpPacket {
+        payload_type: 96,
+        sequence,
+        timestamp,
+        marker,
+        payload: Bytes::from_static(payload),
+        arrival: start + Duration::from_micros(sequence * 20),
+        retransmitted: false,
+    };
+    for sequence in 0..flood {
+        assembler.push(packet(sequence, 1, false, &[0x67, 0]));
+        collect(&mut assembler, &mut out, &mut asked);
+    }
+    let stats = assembler.stats();
+    assert!(stats.packets - stats.dropped <= AssemblerLimits::default().max_packets as u64 + 1, "{stats:?}");
+    for (offset, marker, payload) in [(0, false, &[0x67, 1][..]), (1, false, &[0x68, 2]), (2, true, &[0x65, 3])] {
+        assembler.push(packet(flood + offset, 2, marker, payload));
+        collect(&mut assembler, &mut out, &mut asked);
+    }
+    assert!(asked >= 1);
+    // What was left of the flood has an end now, and is for a decoder to refuse.
+    assert_eq!(out.last().map(|(timestamp, key, _)| (*timestamp, *key)), Some((2, true)));
+    assert!(out.len() <= 2);
+}

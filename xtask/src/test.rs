@@ -79,11 +79,13 @@ fn python_tests(workspace: &Workspace, h264: &Path) -> Outcome {
         Environment { name: "test", packages: &packages, path: Some(&path) }.interpreter(workspace)?
     };
     header("test: stubtest");
-    run_visible(
-        Command::new(&interpreter)
-            .current_dir(&workspace.target)
-            .args(["-m", "mypy.stubtest", "sora_sdk", "--concise", "--ignore-disjoint-bases"]),
-    )?;
+    run_visible(Command::new(&interpreter).current_dir(&workspace.target).args([
+        "-m",
+        "mypy.stubtest",
+        "sora_sdk",
+        "--concise",
+        "--ignore-disjoint-bases",
+    ]))?;
     run_visible(
         Command::new(interpreter)
             .current_dir(&workspace.root)

@@ -11,9 +11,9 @@ use sora_sdk::{AudioFrame, AudioSink, AudioStreamSink, ReadOutcome, SinkError, T
 
 use crate::callbacks::Callbacks;
 use crate::frame::{SoraAudioFrame, SoraVideoFrame};
-use crate::{fork, gate};
 use crate::late::Late;
 use crate::track::SoraTrackInterface;
+use crate::{fork, gate};
 
 fn sink_error(error: &SinkError) -> PyErr {
     match error {

@@ -10,7 +10,6 @@ use crate::late::Late;
 use crate::video_source::SoraVideoSource;
 use crate::{arguments, codecs, fork};
 
-
 /// Makes sources and connections.
 ///
 /// use_hardware_encoder: False leaves hardware encoders out. openh264: path of an OpenH264 library for H.264; if it

@@ -344,7 +344,8 @@ fn a_vp9_header_hidden_behind_a_frame_is_not_followed() {
     let registry = CodecRegistry::default();
     let config = VideoEncoderConfig::default();
     let mut encoder = registry.encoder(VideoCodecType::Vp9, config).expect("an encoder");
-    let key_frame = encoder.encode(&picture(&BufferPool::default(), 64, 64, 0), true).expect("encoded").expect("a picture").data;
+    let key_frame =
+        encoder.encode(&picture(&BufferPool::default(), 64, 64, 0), true).expect("encoded").expect("a picture").data;
     // A key frame header of profile 0 with 16384 x 16384 pixels (VP9 bitstream specification section 6.2).
     let huge = [0x82, 0x49, 0x83, 0x42, 0x03, 0xff, 0xf3, 0xff, 0xf0, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00];
     // Behind a frame that shows an earlier one and is a byte long.

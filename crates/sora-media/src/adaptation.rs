@@ -143,6 +143,11 @@ impl Adaptation {
         self.counter.is_multiple_of(self.step(self.steps.len()).one_of)
     }
 
+    /// Pictures per second that are encoded of a source's.
+    pub(crate) fn frame_rate(&self, source: u32) -> u32 {
+        (source / self.step(self.steps.len()).one_of.max(1)).max(1)
+    }
+
     /// Why pictures are smaller or fewer than they came.
     pub(crate) fn limitation(&self) -> QualityLimitation {
         self.steps.last().copied().unwrap_or_default()

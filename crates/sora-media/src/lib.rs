@@ -11,6 +11,7 @@ mod audio_source;
 mod colour;
 mod frame;
 mod opus_packets;
+mod pace;
 mod queue;
 mod scale;
 mod track;

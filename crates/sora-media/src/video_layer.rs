@@ -10,6 +10,7 @@ use sora_rtp::{DEFAULT_MAX_PAYLOAD, EncodedFrame, PictureInfo, VideoPacketizer};
 
 use crate::VideoSenderConfig;
 use crate::allocation::Limits;
+use crate::pace::Pace;
 
 /// Key frames asked for more often than this are one key frame.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(100);
@@ -110,7 +111,9 @@ pub(crate) struct Layer {
     rates: (Option<u64>, u32),
     key_frame_wanted: bool,
     last_key_frame: Option<Instant>,
-    last_timestamp_us: Option<i64>,
+    pace: Pace,
+    /// The last picture could not be encoded, and the log says so.
+    failing: bool,
 }
 
 /// What a layer made of a picture.
@@ -136,11 +139,12 @@ impl Layer {
         Ok(Self {
             encoder: registry.encoder(config.codec, encoder_config)?,
             packetizer: VideoPacketizer::new(config.codec, DEFAULT_MAX_PAYLOAD),
+            pace: Pace::new(layer.max_frame_rate),
             config: layer,
             rates: (None, 0),
             key_frame_wanted: true,
             last_key_frame: None,
-            last_timestamp_us: None,
+            failing: false,
         })
     }
 
@@ -157,8 +161,11 @@ impl Layer {
         self.key_frame_wanted = true;
     }
 
-    /// Takes the rates over; `None` makes the layer wait. It goes on with a key frame.
+    /// Takes the rates over; `None` makes the layer wait. It goes on with a key frame. An encoder that is told of more
+    /// pictures than it gets makes each of them too small.
     pub(crate) fn set_rates(&mut self, bitrate_bps: Option<u64>, frame_rate: u32) {
+        let most = self.config.max_frame_rate.map_or(u32::MAX, |most| (most.round() as u32).max(1));
+        let frame_rate = frame_rate.min(most);
         let rates = (bitrate_bps.map(|rate| rate.max(30_000)), frame_rate);
         if rates == self.rates {
             return;
@@ -180,12 +187,7 @@ impl Layer {
 
     /// True if a picture of this time is to be encoded.
     pub(crate) fn wants_picture(&self, timestamp_us: i64) -> bool {
-        let (Some(most), Some(last)) = (self.config.max_frame_rate, self.last_timestamp_us) else {
-            return self.rates.0.is_some();
-        };
-        // A tenth earlier than due still counts: cameras are not exact.
-        let due = timestamp_us.saturating_sub(last) as f64 * most.max(0.1) >= 900_000.0;
-        self.rates.0.is_some() && due
+        self.rates.0.is_some() && self.pace.wants(timestamp_us)
     }
 
     pub(crate) fn encode(&mut self, picture: &I420Buffer, timestamp_us: i64) -> Option<Encoded> {
@@ -199,13 +201,18 @@ impl Layer {
                     self.key_frame_wanted = false;
                     self.last_key_frame = Some(started);
                 }
-                self.last_timestamp_us = Some(timestamp_us);
+                self.failing = false;
+                self.pace.went(timestamp_us);
                 Some(Encoded { picture, took: started.elapsed() })
             }
             // Left out to keep the rate.
             Ok(None) => None,
             Err(error) => {
-                tracing::warn!(%error, "picture not sent");
+                // What the encoder refers to next is not known: receivers must not refer to anything.
+                self.key_frame_wanted = true;
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(%error, "picture not sent");
+                }
                 None
             }
         }
@@ -231,7 +238,89 @@ impl Layer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use bytes::Bytes;
+    use sora_codec::{BufferPool, VideoCodecType};
+
     use super::*;
+
+    #[derive(Debug, PartialEq)]
+    enum Told {
+        Encode { key_frame: bool },
+        Rates(u64, u32),
+    }
+
+    /// In place of an encoder: writes down what it is told, and fails when it should.
+    #[derive(Default)]
+    struct Notes {
+        fails: bool,
+        told: Vec<Told>,
+    }
+
+    struct Fake(Arc<Mutex<Notes>>);
+
+    impl VideoEncoder for Fake {
+        fn encode(&mut self, picture: &I420Buffer, key_frame: bool) -> Result<Option<EncodedPicture>, CodecError> {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            state.told.push(Told::Encode { key_frame });
+            if state.fails {
+                return Err(CodecError::Argument("as it should".into()));
+            }
+            let (data, width, height) = (Bytes::from_static(b"picture"), picture.width(), picture.height());
+            Ok(Some(EncodedPicture { data, key_frame, width, height, temporal: None, spatial: Vec::new() }))
+        }
+
+        fn set_rates(&mut self, bitrate_bps: u64, frame_rate: u32) -> Result<(), CodecError> {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            state.told.push(Told::Rates(bitrate_bps, frame_rate));
+            Ok(())
+        }
+
+        fn set_scalability(&mut self, _: ScalabilityMode) {}
+
+        fn name(&self) -> &'static str {
+            "fake"
+        }
+    }
+
+    fn layer(config: VideoLayerConfig) -> (Layer, Arc<Mutex<Notes>>) {
+        let state: Arc<Mutex<Notes>> = Arc::default();
+        let layer = Layer {
+            encoder: Box::new(Fake(state.clone())),
+            packetizer: VideoPacketizer::new(VideoCodecType::Vp8, DEFAULT_MAX_PAYLOAD),
+            pace: Pace::new(config.max_frame_rate),
+            config,
+            rates: (None, 0),
+            key_frame_wanted: true,
+            last_key_frame: None,
+            failing: false,
+        };
+        (layer, state)
+    }
+
+    #[test]
+    fn a_picture_that_failed_is_followed_by_a_key_frame() {
+        let (mut layer, state) = layer(VideoLayerConfig::default());
+        let picture = BufferPool::default().take(16, 16).expect("a buffer");
+        assert!(layer.encode(&picture, 0).is_some());
+        // So that the interval between key frames is over.
+        layer.last_key_frame = None;
+        state.lock().expect("a lock").fails = true;
+        assert!(layer.encode(&picture, 33_333).is_none());
+        state.lock().expect("a lock").fails = false;
+        assert!(layer.encode(&picture, 66_666).is_some());
+        let asked = [true, false, true].map(|key_frame| Told::Encode { key_frame });
+        assert_eq!(state.lock().expect("a lock").told, asked);
+    }
+
+    #[test]
+    fn the_encoder_is_told_of_the_pictures_it_gets() {
+        let (mut layer, state) = layer(VideoLayerConfig { max_frame_rate: Some(9.6), ..VideoLayerConfig::default() });
+        layer.set_rates(Some(500_000), 30);
+        layer.set_rates(Some(500_000), 5);
+        assert_eq!(state.lock().expect("a lock").told, [Told::Rates(500_000, 10), Told::Rates(500_000, 5)]);
+    }
 
     #[test]
     fn layers_have_the_size_that_was_asked_for() {

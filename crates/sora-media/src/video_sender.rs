@@ -216,7 +216,7 @@ impl Worker {
         }
         let started = Instant::now();
         let frame_rate = self.frame_rate();
-        let sizes = self.share_bandwidth(frame, frame_rate);
+        let sizes = self.share_bandwidth(frame, self.adaptation.frame_rate(frame_rate));
         self.pass_on_requests();
         for (index, picture) in self.scaled_pictures(frame, &sizes) {
             self.encode(index, &picture, frame.timestamp_us);
@@ -265,6 +265,10 @@ impl Worker {
         let first = *self.first_timestamp_us.get_or_insert(timestamp_us);
         let ticks = (i128::from(timestamp_us.wrapping_sub(first)) * 9 / 100) as u32;
         let packets = layer.packetize(&encoded.picture, self.rtp_base.wrapping_add(ticks));
+        if packets.payloads.is_empty() {
+            // Nobody gets this picture, so what refers to it is of no use to anybody.
+            return self.layers[index].request_key_frame();
+        }
         self.count(index, &encoded);
         if !(self.output)(packets) {
             self.layers[index].request_key_frame();

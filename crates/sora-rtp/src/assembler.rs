@@ -404,9 +404,8 @@ impl FrameAssembler {
         }
         let mut previous: Option<u64> = None;
         let mut unfinished = false;
-        let complete = |last: u64, unfinished: bool| {
-            (if unfinished { Scan::Broken } else { Scan::Complete(last) }, last + 1)
-        };
+        let complete =
+            |last: u64, unfinished: bool| (if unfinished { Scan::Broken } else { Scan::Complete(last) }, last + 1);
         for (expected, (&sequence, part)) in (first..).zip(self.parts.range(first..)) {
             if sequence != expected {
                 return (Scan::Open, expected);

@@ -152,7 +152,8 @@ impl ConnectionConfig {
             ("video_source", TrackKind::Video, &self.video_source),
         ];
         for (name, expected, source) in sources {
-            if let Some(found) = source.as_ref().map(|source| source.track().kind()).filter(|found| *found != expected) {
+            if let Some(found) = source.as_ref().map(|source| source.track().kind()).filter(|found| *found != expected)
+            {
                 return Err(ConfigError::Source { name, expected, found });
             }
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sora_media::{
-    AudioReceiver, AudioSender, CodecRegistry, DegradationPreference, OpusParameters, Track, TrackKind,
-    VideoCodecType, VideoReceiver, VideoSender, VideoSenderConfig,
+    AudioReceiver, AudioSender, CodecRegistry, DegradationPreference, OpusParameters, Track, TrackKind, VideoCodecType,
+    VideoReceiver, VideoSender, VideoSenderConfig,
 };
 use sora_peer::{MediaKind, RtpPacket, TransceiverId, TransceiverInfo};
 use sora_signaling::message::{Encoding, Offer};

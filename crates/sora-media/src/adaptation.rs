@@ -84,13 +84,13 @@ pub(crate) struct Observation {
     pub(crate) interval: Duration,
     /// Time that encoding took.
     pub(crate) encoding: Duration,
-    /// Bits per second at hand for what is sent.
-    pub(crate) bitrate_bps: u64,
-    /// Width of the picture as it came.
+    /// Bits per second at hand for what is sent, if they are fewer than its size deserves.
+    pub(crate) scarce_bps: Option<u64>,
+    /// Width of the picture that would be sent of what came.
     pub(crate) width: u32,
-    /// Height of the picture as it came.
+    /// Its height.
     pub(crate) height: u32,
-    /// Measured pictures per second as they come.
+    /// Pictures per second that would be sent of those that come.
     pub(crate) frame_rate: u32,
 }
 
@@ -211,10 +211,11 @@ impl Adaptation {
     }
 
     fn bits_per_pixel(&self, seen: &Observation, taken: usize) -> f64 {
+        let Some(bitrate_bps) = seen.scarce_bps else { return f64::INFINITY };
         let step = self.step(taken);
         let (width, height) = Self::scaled(step, seen.width, seen.height);
         let pixels = f64::from(width) * f64::from(height) * f64::from(seen.frame_rate.max(1)) / f64::from(step.one_of);
-        seen.bitrate_bps as f64 / pixels
+        bitrate_bps as f64 / pixels
     }
 }
 
@@ -226,7 +227,7 @@ mod tests {
         Observation {
             interval: Duration::from_millis(33),
             encoding: Duration::from_millis(encoding_ms),
-            bitrate_bps,
+            scarce_bps: Some(bitrate_bps),
             width: 1280,
             height: 720,
             frame_rate: 30,
@@ -263,6 +264,16 @@ mod tests {
         let (width, height) = after(&mut adaptation, 60, 5, 60_000);
         assert_eq!(adaptation.limitation(), QualityLimitation::Bandwidth);
         assert!(width < 640 && height >= SMALLEST_SIDE, "{width}x{height}");
+    }
+
+    #[test]
+    fn enough_bandwidth_gives_the_size_back() {
+        let mut adaptation = Adaptation::new(DegradationPreference::MaintainFramerate);
+        assert_ne!(after(&mut adaptation, 60, 5, 60_000), (1280, 720));
+        for _ in 0..200 * 30 {
+            adaptation.observe(&Observation { scarce_bps: None, ..seen(5, 0) });
+        }
+        assert_eq!(adaptation.size(1280, 720), (1280, 720));
     }
 
     #[test]

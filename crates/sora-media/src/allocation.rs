@@ -47,12 +47,16 @@ impl Limits {
 
 /// Bits per second for each layer, lowest first; `None` for layers that have to wait. The lowest is always sent. Each
 /// layer gets its target before the next gets anything; what is left goes to the highest that is sent.
-pub(crate) fn allocate(bandwidth: u64, layers: &[Limits]) -> Vec<Option<u64>> {
+///
+/// `sent` says which are sent now. One that waits begins with a key frame, so it has to have a fifth more than its least:
+/// an estimate that goes up and down does not switch it on and off.
+pub(crate) fn allocate(bandwidth: u64, layers: &[Limits], sent: &[bool]) -> Vec<Option<u64>> {
     let mut left = bandwidth;
     let mut rates: Vec<Option<u64>> = vec![None; layers.len()];
     let mut highest = None;
     for (index, (layer, rate)) in layers.iter().zip(&mut rates).enumerate() {
-        if left < layer.min && index > 0 {
+        let least = if sent.get(index).is_some_and(|sent| *sent) { layer.min } else { layer.min / 5 * 6 };
+        if left < least && index > 0 {
             break;
         }
         let given = left.min(layer.target);
@@ -78,13 +82,13 @@ mod tests {
 
     #[test]
     fn low_layers_come_first_and_the_highest_gets_the_rest() {
-        assert_eq!(allocate(2_500_000, &layers()), [Some(150_000), Some(500_000), Some(1_850_000)]);
-        assert_eq!(allocate(10_000_000, &layers()), [Some(150_000), Some(500_000), Some(2_500_000)]);
-        assert_eq!(allocate(1_000_000, &layers()), [Some(150_000), Some(700_000), None]);
-        assert_eq!(allocate(400_000, &layers()), [Some(150_000), Some(250_000), None]);
-        assert_eq!(allocate(200_000, &layers()), [Some(200_000), None, None]);
-        assert_eq!(allocate(10_000, &layers()), [Some(10_000), None, None]);
-        assert_eq!(allocate(1_000_000, &[]), []);
+        assert_eq!(allocate(2_500_000, &layers(), &[true; 3]), [Some(150_000), Some(500_000), Some(1_850_000)]);
+        assert_eq!(allocate(10_000_000, &layers(), &[true; 3]), [Some(150_000), Some(500_000), Some(2_500_000)]);
+        assert_eq!(allocate(1_000_000, &layers(), &[true; 3]), [Some(150_000), Some(700_000), None]);
+        assert_eq!(allocate(400_000, &layers(), &[true; 3]), [Some(150_000), Some(250_000), None]);
+        assert_eq!(allocate(200_000, &layers(), &[true; 3]), [Some(200_000), None, None]);
+        assert_eq!(allocate(10_000, &layers(), &[true; 3]), [Some(10_000), None, None]);
+        assert_eq!(allocate(1_000_000, &[], &[]), []);
     }
 
     #[test]
@@ -94,5 +98,16 @@ mod tests {
         assert_eq!(Limits::of_layer(1280, 720, Some(900_000), Some(50_000)).min, 50_000);
         assert_eq!(Limits::of_layer(16_383, 2000, None, None).max, 12_000_000);
         assert_eq!(Limits::of_stream(1280, 720, None, Some(0)).max, 1);
+    }
+
+    #[test]
+    fn a_layer_that_waits_needs_a_little_more_to_begin() {
+        let all = [true; 3];
+        let two = [true, true, false];
+        // 650,000 are what the others take; 600,000 the third's least.
+        assert!(allocate(1_260_000, &layers(), &all)[2].is_some());
+        assert!(allocate(1_260_000, &layers(), &two)[2].is_none());
+        assert!(allocate(1_370_000, &layers(), &two)[2].is_some());
+        assert!(allocate(1_240_000, &layers(), &all)[2].is_none());
     }
 }

@@ -8,7 +8,7 @@ use sora_rtp::EncodedFrame;
 
 use crate::VideoFrame;
 use crate::adaptation::{Adaptation, DegradationPreference, Observation, QualityLimitation};
-use crate::allocation::allocate;
+use crate::allocation::{Limits, allocate};
 use crate::queue::{Popped, Queue};
 use crate::scale::Scaler;
 use crate::track::{Attachment, Consumer, Track};
@@ -198,7 +198,8 @@ struct Worker {
     max_bitrate_bps: Option<u64>,
     first_timestamp_us: Option<i64>,
     rtp_base: u32,
-    recent: Vec<i64>,
+    /// When the last pictures were taken, by our clock: the program's times need not mean anything.
+    recent: Vec<Instant>,
     output: Box<dyn FnMut(EncodedFrame) -> bool + Send>,
 }
 
@@ -210,7 +211,7 @@ impl Worker {
     }
 
     fn picture(&mut self, frame: &VideoFrame) {
-        let interval = self.interval(frame.timestamp_us);
+        let interval = self.interval(Instant::now());
         if !self.adaptation.wants_picture() {
             return;
         }
@@ -221,10 +222,19 @@ impl Worker {
         for (index, picture) in self.scaled_pictures(frame, &sizes) {
             self.encode(index, &picture, frame.timestamp_us);
         }
-        let bitrate_bps = self.layers.iter().filter_map(Layer::target).sum();
-        let (width, height) = (frame.width(), frame.height());
+        let (sent, scarce_bps) = self.scarcity(frame.width(), frame.height());
         let encoding = started.elapsed();
-        self.adaptation.observe(&Observation { interval, encoding, bitrate_bps, width, height, frame_rate });
+        let (width, height) = sent;
+        self.adaptation.observe(&Observation { interval, encoding, scarce_bps, width, height, frame_rate });
+    }
+
+    /// The size of what is sent of pictures of a size, and its bit rate if that is less than the size deserves. Of
+    /// several layers the higher ones wait instead: making all of them smaller would help nobody.
+    fn scarcity(&self, width: u32, height: u32) -> ((u32, u32), Option<u64>) {
+        let [layer] = &self.layers[..] else { return ((width, height), None) };
+        let size = layer.config.size(width, height);
+        let deserved = Limits::of_stream(size.0, size.1, None, None).max;
+        (size, layer.target().filter(|target| *target < deserved))
     }
 
     /// The pictures of the layers to encode, lowest first: it is the quickest, and what new receivers begin with. Each
@@ -307,7 +317,8 @@ impl Worker {
         let limits: Vec<_> = active.iter().map(|index| self.layers[*index].limits(sizes[*index], only)).collect();
         let bandwidth = self.shared.bandwidth_bps.load(Ordering::Relaxed);
         let bandwidth = self.max_bitrate_bps.map_or(bandwidth, |most| bandwidth.min(most));
-        let shares = allocate(bandwidth, &limits);
+        let sent: Vec<_> = active.iter().map(|index| self.layers[*index].target().is_some()).collect();
+        let shares = allocate(bandwidth, &limits, &sent);
         let mut rates = vec![None; self.layers.len()];
         active.iter().zip(shares).for_each(|(index, share)| rates[*index] = share);
         for ((layer, counters), rate) in self.layers.iter_mut().zip(&mut self.counters).zip(rates) {
@@ -319,20 +330,19 @@ impl Worker {
     }
 
     /// Time since the last picture of the source.
-    fn interval(&mut self, timestamp_us: i64) -> Duration {
+    fn interval(&mut self, now: Instant) -> Duration {
         let last = self.recent.last().copied();
         if self.recent.len() == RATE_WINDOW {
             self.recent.remove(0);
         }
-        self.recent.push(timestamp_us);
-        let elapsed = last.map_or(0, |last| timestamp_us.saturating_sub(last));
-        Duration::from_micros(u64::try_from(elapsed).unwrap_or(0))
+        self.recent.push(now);
+        last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last))
     }
 
     fn frame_rate(&self) -> u32 {
         match (self.recent.first(), self.recent.last()) {
             (Some(first), Some(last)) if self.recent.len() >= 5 && last > first => {
-                let seconds = (last - first) as f64 / 1e6;
+                let seconds = (*last - *first).as_secs_f64();
                 ((self.recent.len() - 1) as f64 / seconds).round().clamp(1.0, 240.0) as u32
             }
             _ => 30,

@@ -166,9 +166,11 @@ def test_ctrl_c_ends_whatever_waits(url: str) -> None:
 import os, signal, sys, threading
 from sora_sdk import Sora, SoraAudioSink
 
+# Whoever started this may ignore the signal, and that is handed down.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sink = SoraAudioSink(Sora().create_audio_source(1, 48_000))
-print("waiting", flush=True)
 try:
+    print("waiting", flush=True)
     sink.read(480, 60)
 except KeyboardInterrupt:
     print("interrupted", flush=True)

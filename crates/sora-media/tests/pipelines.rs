@@ -65,9 +65,10 @@ fn video_path(codec: VideoCodecType, mode: &str) -> (VideoSource, VideoSender, A
     let receiver = Arc::new(receiver.expect("a receiver"));
     let wire = receiver.clone();
     let mut packets = Packets(0);
+    // The tests give pictures as fast as they come out, which is a frame rate: bits enough for the highest.
     let config = VideoSenderConfig {
-        max_bitrate_bps: Some(2_000_000),
-        start_bitrate_bps: 2_000_000,
+        max_bitrate_bps: Some(16_000_000),
+        start_bitrate_bps: 16_000_000,
         layers: vec![VideoLayerConfig { scalability: mode.parse().expect("a mode"), ..VideoLayerConfig::default() }],
         ..VideoSenderConfig::new(codec)
     };

@@ -28,9 +28,22 @@ const LOGGER: &str = "sora_sdk";
 
 /// Ours at the level, the libraries' warnings and errors: what they say below that is of no use to a program.
 fn targets(level: LevelFilter) -> Targets {
-    let ours =
-        ["sora_sdk", "sora_transport", "sora_peer", "sora_media", "sora_signaling", "sora_codec", "sora_sdk_ext"];
-    Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours.map(|target| (target, level)))
+    let ours = [
+        "sora_sdk",
+        "sora_transport",
+        "sora_peer",
+        "sora_media",
+        "sora_signaling",
+        "sora_codec",
+        "sora_sdk_ext",
+        "sora_devserver",
+    ];
+    let all =
+        Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours.map(|target| (target, level)));
+    // They warn of every connection: that it names no server, which nobody checks in WebRTC, and that it begins before
+    // there are candidates.
+    let chatty = ["rtc_dtls::config", "rtc_ice::agent"];
+    all.with_targets(chatty.map(|target| (target, level.min(LevelFilter::ERROR))))
 }
 
 struct Record {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-use sora_devserver::{IceTransportPolicy, Secret, ServerConfig, TlsConfig, parse_ice_servers};
 use sora_transport::UdpPorts;
+
+use crate::{IceTransportPolicy, Secret, ServerConfig, TlsConfig, parse_ice_servers};
 
 /// A day.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(86_400);
@@ -56,6 +57,9 @@ pub(crate) struct Arguments {
     /// Folder to record to. Not supported yet.
     #[arg(long)]
     record: Option<PathBuf>,
+    /// End when standard input is closed, as it is when whoever started this has ended.
+    #[arg(long)]
+    pub(crate) end_with_stdin: bool,
 }
 
 fn udp_ports(text: &str) -> Result<RangeInclusive<u16>, String> {

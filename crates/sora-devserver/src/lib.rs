@@ -3,6 +3,7 @@
 
 mod access_token;
 mod api;
+mod arguments;
 mod channel;
 mod close_notify;
 mod codecs;
@@ -12,6 +13,7 @@ mod forwarding_filter;
 mod http;
 mod ice;
 mod participant;
+mod program;
 mod secret;
 mod simulcast;
 mod tls;
@@ -27,6 +29,7 @@ use counters::Counters;
 
 pub use config::ServerConfig;
 pub use ice::{IceServersError, IceTransportPolicy, parse_ice_servers};
+pub use program::run_program;
 pub use secret::Secret;
 pub use tls::TlsConfig;
 

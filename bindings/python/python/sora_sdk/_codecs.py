@@ -23,6 +23,10 @@ def _expect(value: object, kind: type, name: str) -> None:
         raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
 
 
+def _lower_name(implementation: SoraVideoCodecImplementation | None) -> str | None:
+    return None if implementation is None else implementation.name.lower()
+
+
 class SoraVideoCodecCapability:
     """The video codecs of this machine. Made by get_video_codec_capability()."""
 
@@ -256,8 +260,7 @@ class SoraVideoCodecPreference:
             self._parameters = value
 
         def _to_json(self) -> dict[str, Any]:
-            name = lambda one: None if one is None else one.name.lower()  # noqa: E731
-            encoder, decoder = name(self._encoder), name(self._decoder)
+            encoder, decoder = _lower_name(self._encoder), _lower_name(self._decoder)
             return {"type": self._type.name, "encoder": encoder, "decoder": decoder, "parameters": {}}
 
     __slots__ = ("_codecs",)

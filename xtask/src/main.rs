@@ -9,6 +9,7 @@ mod openh264;
 mod process;
 mod setup;
 mod test;
+mod wheels;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -51,19 +52,14 @@ enum Task {
     },
     /// Build a shared OpenH264 library for H.264 and print its path
     Openh264,
-    /// Comes with a later release
-    BuildWheels,
+    /// Build the wheels people install, for every platform that can be built from here, and try them
+    BuildWheels(wheels::Options),
     /// Measure
     Bench {
         /// What
         #[arg(value_enum, default_value = "media")]
         name: bench::Bench,
     },
-}
-
-fn later(name: &str) -> ExitCode {
-    eprintln!("xtask: {name} comes with a later release");
-    ExitCode::from(2)
 }
 
 fn devserver(workspace: &Workspace, arguments: &[OsString]) -> Outcome {
@@ -83,14 +79,13 @@ fn main() -> ExitCode {
         Task::Devserver { arguments } => devserver(&workspace, arguments),
         Task::Openh264 => openh264::openh264(&workspace),
         Task::Bench { name } => bench::bench(&workspace, *name),
-        Task::BuildWheels => Ok(()),
+        Task::BuildWheels(options) => wheels::build_wheels(&workspace, options),
     });
-    match (outcome, &arguments.command) {
-        (Err(reason), _) => {
+    match outcome {
+        Err(reason) => {
             eprintln!("xtask: {reason}");
             ExitCode::FAILURE
         }
-        (Ok(()), Task::BuildWheels) => later("build-wheels"),
-        (Ok(()), _) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::SUCCESS,
     }
 }

@@ -2,9 +2,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::call::PyCallArgs;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PySystemExit, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
+
+use crate::gate;
 
 /// The callables a program has set, by name. Held by the Python object and by the thread that calls them.
 #[derive(Default)]
@@ -44,6 +46,10 @@ impl Callbacks {
         let Some(callback) = self.get(py, name) else { return };
         let result = callback.bind(py).call1(arguments);
         if let Err(error) = result {
+            // What interrupts callbacks at exit is nobody's fault.
+            if gate::is_closed() && error.is_instance_of::<PySystemExit>(py) {
+                return;
+            }
             tracing::error!(callback = name, "a callback raised {}", error.get_type(py));
             error.write_unraisable(py, Some(callback.bind(py)));
         }

@@ -10,7 +10,7 @@ use sora_signaling::Event;
 
 use crate::callbacks::Callbacks;
 use crate::track::SoraMediaTrack;
-use crate::{enums, fork, gate};
+use crate::{enums, fork, gate, signals};
 
 /// How often a waiting disconnect() looks for Ctrl+C.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
@@ -120,6 +120,10 @@ macro_rules! callback_properties {
                 fork::check()?;
                 let Some(limit) = py.detach(|| self.connection.begin_disconnect()) else { return Ok(()) };
                 if self.connection.is_dispatcher() {
+                    return Ok(());
+                }
+                if !signals::are_handled_here(py) {
+                    py.detach(|| self.connection.wait_finished(limit));
                     return Ok(());
                 }
                 let deadline = Instant::now() + limit;

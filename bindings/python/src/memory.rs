@@ -1,4 +1,4 @@
-//! Memory that a program names by its address. Everything `unsafe` of the package is in this file.
+//! Memory that a program names by its address.
 #![allow(unsafe_code)]
 
 /// What is wrong with an address or a size.

@@ -13,7 +13,7 @@ use crate::callbacks::Callbacks;
 use crate::frame::{SoraAudioFrame, SoraVideoFrame};
 use crate::late::Late;
 use crate::track::SoraTrackInterface;
-use crate::{fork, gate};
+use crate::{fork, gate, signals};
 
 fn sink_error(error: &SinkError) -> PyErr {
     match error {
@@ -265,9 +265,12 @@ impl SoraAudioSink {
             .map_err(|_| PyTypeError::new_err(format!("expected frames of 0 or more, got {frames}")))?;
         // Negative and unusable times do not wait; more than a day is for ever.
         let timeout = Duration::try_from_secs_f64(timeout.min(86_400.0)).unwrap_or_default();
-        let mut interrupt = None;
+        let (mut interrupt, handles_signals) = (None, frames > 0 && signals::are_handled_here(py));
         let outcome = py.detach(|| {
             sink.read(frames, timeout, || {
+                if !handles_signals {
+                    return true;
+                }
                 Python::attach(|py| match py.check_signals() {
                     Ok(()) => true,
                     Err(error) => {

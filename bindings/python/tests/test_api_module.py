@@ -65,3 +65,10 @@ def test_constants_are_readonly(cls: type) -> None:
 def test_the_package_imports_without_a_warning() -> None:
     ran = subprocess.run([sys.executable, "-W", "error", "-X", "dev", "-c", "import sora_sdk"], capture_output=True)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+
+
+def test_no_symbol_of_a_library_inside_is_seen_outside() -> None:
+    # OpenCV and PyAV load a libvpx of their own into the same process.
+    command = ["nm", "--dynamic", "--defined-only", "--format=posix", str(sora_sdk.sora_sdk_ext.__file__)]
+    names = [line.split()[0] for line in subprocess.check_output(command, text=True).splitlines()]
+    assert names == ["PyInit_sora_sdk_ext"]

@@ -1,0 +1,101 @@
+//! Whether a wheel is one: its size, its platform, its metadata, and that it works where it is installed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::{Context, Outcome, header, output, run};
+use crate::setup::Workspace;
+
+/// Bytes.
+const MOST: u64 = 8_000_000;
+/// Versions that are tried where they are installed.
+const PYTHONS: [&str; 5] = ["3.10", "3.11", "3.12", "3.13", "3.14"];
+
+/// The wheels in a folder.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn wheels(dist: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries = fs::read_dir(dist).context(dist.display())?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
+    let mut paths = paths.context(dist.display())?;
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "whl"));
+    paths.sort();
+    Ok(paths)
+}
+
+/// Looks at all of them.
+///
+/// # Errors
+/// What is wrong with which.
+pub(crate) fn check(python: &Path, dist: &Path) -> Outcome {
+    header("build-wheels: check");
+    let wheels = wheels(dist)?;
+    run(Command::new(python).args(["-m", "twine", "check", "--strict"]).args(&wheels))?;
+    for wheel in &wheels {
+        let size = fs::metadata(wheel).context(wheel.display())?.len();
+        let name = wheel.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        eprintln!("{name}: {:.2} MB", size as f64 / 1e6);
+        if size > MOST {
+            return Err(format!("{name} has {size} bytes, more than {MOST}"));
+        }
+        let shown = output(Command::new(python).args(["-m", "auditwheel", "show"]).arg(wheel))
+            .ok_or_else(|| format!("auditwheel cannot read {name}"))?;
+        let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        let tag = name.trim_end_matches(".whl").rsplit('-').next().unwrap_or_default();
+        // Of several names for the same thing, one.
+        let tag = tag.split('.').next().unwrap_or_default();
+        if !words.contains(&format!("\"{tag}\"")) {
+            return Err(format!("{name} is not what its name says: {words}"));
+        }
+    }
+    Ok(())
+}
+
+/// Installs what is for this machine in every Python there is, with nothing else, and runs its demo.
+///
+/// # Errors
+/// In which Python it does not work.
+pub(crate) fn trial(workspace: &Workspace, dist: &Path) -> Outcome {
+    let native = format!("_{}.whl", std::env::consts::ARCH);
+    let wheel = wheels(dist)?.into_iter().find(|path| {
+        let name = path.to_string_lossy();
+        name.contains("-abi3-manylinux") && name.ends_with(&native)
+    });
+    let Some(wheel) = wheel else { return Ok(()) };
+    for version in PYTHONS {
+        let Some(python) = interpreter(version) else {
+            eprintln!("no Python {version} here");
+            continue;
+        };
+        header(&format!("build-wheels: trial with Python {version}"));
+        let folder = workspace.target.join("wheels/trial").join(version);
+        run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder).env_remove("PYTHONPATH"))?;
+        let program = folder.join("bin/python");
+        let installed = |words: &[&str]| {
+            let mut command = Command::new(&program);
+            command.current_dir(&folder).env_remove("PYTHONPATH").args(words);
+            command
+        };
+        run(installed(&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).arg(&wheel))?;
+        run(&mut installed(&["-W", "error", "-m", "sora_sdk", "demo", "--seconds", "3"]))?;
+        run(&mut installed(&["-m", "sora_sdk", "doctor"]))?;
+    }
+    Ok(())
+}
+
+/// A CPython of a version: on the path, or one that pyenv keeps.
+fn interpreter(version: &str) -> Option<PathBuf> {
+    let check = format!(
+        "import sys, platform, venv, ensurepip
+assert '%d.%d' % sys.version_info[:2] == '{version}' and platform.python_implementation() == 'CPython'
+print(sys.executable)"
+    );
+    let mut candidates = vec![PathBuf::from(format!("python{version}"))];
+    let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
+    let pyenv = pyenv.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv")));
+    let kept = pyenv.and_then(|root| fs::read_dir(root.join("versions")).ok()).into_iter().flatten().flatten();
+    candidates.extend(kept.map(|entry| entry.path().join("bin/python")));
+    candidates.iter().find_map(|path| output(Command::new(path).args(["-c", &check]))).map(PathBuf::from)
+}

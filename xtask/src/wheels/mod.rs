@@ -140,6 +140,7 @@ impl Builder<'_> {
             maturin.arg("--manifest-path").arg(self.workspace.root.join("bindings/python/Cargo.toml"));
             maturin.arg("--target-dir").arg(self.folder.join("cargo")).arg("--out").arg(self.dist);
             maturin.current_dir(&self.workspace.root).env_remove("PYTHONPATH").env("PATH", toolchain.path()?);
+            maturin.env(format!("CMAKE_TOOLCHAIN_FILE_{}", triple.replace('-', "_")), &toolchain.cmake);
             maturin.env("LIB_AOM_STATIC_LIB_PATH", aom.join("lib"));
             maturin.env("LIB_AOM_INCLUDE_PATH", aom.join("include"));
             maturin.env("LIB_AOM_PKG_CONFIG_PATH", aom.join("lib/pkgconfig"));

@@ -127,18 +127,13 @@ pub(crate) fn aom(
     let _ = fs::remove_dir_all(&build);
     let mut cmake = Command::new("cmake");
     cmake.arg("-S").arg(crate_folder(workspace, "libaom-sys")?.join("vendor")).arg("-B").arg(&build);
-    for (name, tool) in [("C_COMPILER", "cc"), ("CXX_COMPILER", "c++"), ("AR", "ar"), ("RANLIB", "ranlib")] {
-        cmake.arg(format!("-DCMAKE_{name}={}", toolchain.bin.join(tool).display()));
-    }
-    // Naming the system makes it a cross build: nothing that was built is run.
-    cmake.args(["-DCMAKE_SYSTEM_NAME=Linux", &format!("-DCMAKE_SYSTEM_PROCESSOR={}", platform.processor)]);
+    cmake.arg(format!("-DCMAKE_TOOLCHAIN_FILE={}", toolchain.cmake.display()));
     cmake.arg(format!(
         "-DAOM_TARGET_CPU={}",
         if platform.processor == "aarch64" { "arm64" } else { platform.processor }
     ));
     cmake.arg(format!("-DCMAKE_INSTALL_PREFIX={}", prefix.display()));
     cmake.args(["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_POSITION_INDEPENDENT_CODE=1"]);
-    cmake.arg(format!("-DCMAKE_C_FLAGS={WITHOUT_UNWINDING}"));
     cmake.args(["-DCONFIG_AV1_DECODER=0", "-DCONFIG_REALTIME_ONLY=1", "-DCONFIG_AV1_HIGHBITDEPTH=0"]);
     for part in ["DOCS", "EXAMPLES", "TESTDATA", "TESTS", "TOOLS"] {
         cmake.arg(format!("-DENABLE_{part}=0"));

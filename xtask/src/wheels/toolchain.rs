@@ -16,6 +16,8 @@ pub(crate) const WITHOUT_UNWINDING: &str = "-fno-unwind-tables -fno-asynchronous
 pub(crate) struct Toolchain {
     /// Where they are.
     pub(crate) bin: PathBuf,
+    /// What tells cmake about them.
+    pub(crate) cmake: PathBuf,
     /// Where the Python is that has zig.
     environment: PathBuf,
 }
@@ -30,16 +32,16 @@ impl Toolchain {
         fs::create_dir_all(&bin).context(bin.display())?;
         let environment = python.parent().unwrap_or(Path::new("/")).to_owned();
         let python = python.display();
-        for (name, tool) in [("cc", "cc"), ("c++", "c++")] {
-            // Where it only preprocesses, zig does not know versions of C libraries.
-            let plain = platform.zig.split_once('.').map_or(platform.zig, |(plain, _)| plain);
-            let choose = format!("case \" $* \" in *' -E '*) target={plain};; *) target={};; esac", platform.zig);
-            // Meson knows the linker by this, under the name of the one whose options it takes.
-            let linker = "case \" $* \" in *' -Wl,--version '*) echo 'LLD (compatible with GNU linkers)'; exit;; esac";
-            script(
-                &bin.join(name),
-                &format!("{linker}\n{choose}\nexec {python} -m ziglang {tool} -target $target \"$@\""),
-            )?;
+        // Meson knows the linker by this, under the name of the one whose options it takes.
+        let linker = "case \" $* \" in *' -Wl,--version '*) echo 'LLD (compatible with GNU linkers)'; exit;; esac";
+        // Who takes it for clang names the platform, too, in words that zig does not know.
+        let drop = "for word; do shift; case \"$word\" in --target=*);; *) set -- \"$@\" \"$word\";; esac; done";
+        // Where it only preprocesses, zig does not know versions of C libraries.
+        let plain = platform.zig.split_once('.').map_or(platform.zig, |(plain, _)| plain);
+        let choose = format!("case \" $* \" in *' -E '*) target={plain};; *) target={};; esac", platform.zig);
+        for tool in ["cc", "c++"] {
+            let call = format!("exec {python} -m ziglang {tool} -target $target \"$@\"");
+            script(&bin.join(tool), &[linker, drop, &choose, &call].join("\n"))?;
         }
         for tool in ["ar", "ranlib"] {
             script(&bin.join(tool), &format!("exec {python} -m ziglang {tool} \"$@\""))?;
@@ -49,11 +51,13 @@ impl Toolchain {
         // dav1d's build script knows few platforms and calls no other compiler than theirs.
         let cross = folder.join("cross.meson");
         fs::write(&cross, cross_file(&bin, platform)).context(cross.display())?;
+        let cmake = folder.join("toolchain.cmake");
+        fs::write(&cmake, cmake_file(&bin, platform)).context(cmake.display())?;
         let meson = on_path("meson").ok_or("meson is missing")?;
         let (meson, cross) = (meson.display(), cross.display());
         let set_up = format!("case \"$*\" in *' vendor') exec {meson} \"$@\" --cross-file {cross};; esac");
         script(&bin.join("meson"), &format!("{set_up}\nexec {meson} \"$@\""))?;
-        Ok(Self { bin, environment })
+        Ok(Self { bin, cmake, environment })
     }
 
     /// `PATH` with the meson of this platform, and the environment's programs.
@@ -80,6 +84,16 @@ fn cross_file(bin: &Path, platform: &Platform) -> String {
         "[binaries]\nc = {c}\nar = {ar}\nstrip = {strip}\nnasm = 'nasm'\n\n[built-in options]\nc_args = ['{options}']\n\n[host_machine]\nsystem = 'linux'\n\
          cpu_family = '{processor}'\ncpu = '{processor}'\nendian = 'little'\n"
     )
+}
+
+fn cmake_file(bin: &Path, platform: &Platform) -> String {
+    // Naming the system makes it a cross build: nothing that was built is run.
+    let system = format!("set(CMAKE_SYSTEM_NAME Linux)\nset(CMAKE_SYSTEM_PROCESSOR {})\n", platform.processor);
+    let mut text = system + &format!("set(CMAKE_C_FLAGS_INIT \"{WITHOUT_UNWINDING}\")\n");
+    for (name, tool) in [("C_COMPILER", "cc"), ("CXX_COMPILER", "c++"), ("AR", "ar"), ("RANLIB", "ranlib")] {
+        text += &format!("set(CMAKE_{name} \"{}\")\n", bin.join(tool).display());
+    }
+    text
 }
 
 fn script(path: &Path, body: &str) -> Outcome {

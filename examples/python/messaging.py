@@ -1,6 +1,6 @@
 """Sends what is typed to everybody in the channel, and prints what they send.
 
-    python messaging.py --url ws://127.0.0.1:5000/signaling --channel hello --label "#chat"
+python messaging.py --url ws://127.0.0.1:5000/signaling --channel hello --label "#chat"
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ async def main() -> None:
         printing = asyncio.ensure_future(print_messages(connection))
         await connection.data_channel(args.label)
         print("connected; end with an empty line", flush=True)
-        loop = asyncio.get_running_loop()
-        while line := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
-            await connection.send(args.label, line.encode())
+        typed = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(typed), sys.stdin)
+        while line := (await typed.readline()).strip():
+            await connection.send(args.label, line)
         printing.cancel()
 
 

@@ -64,7 +64,9 @@ async def main() -> None:
             video = track.kind == "video"
             path = args.folder / f"{name}.{'mp4' if video else 'wav'}"
             print(f"recording {path}", flush=True)
-            recording.append(asyncio.ensure_future(record_pictures(track, path) if video else record_sound(track, path)))
+            recording.append(
+                asyncio.ensure_future(record_pictures(track, path) if video else record_sound(track, path))
+            )
 
     try:
         async with aio.Connection(args.url, args.channel, "recvonly") as connection:

@@ -1,6 +1,6 @@
 """Tells when somebody in the channel speaks.
 
-    python vad.py --url ws://127.0.0.1:5000/signaling --channel hello
+python vad.py --url ws://127.0.0.1:5000/signaling --channel hello
 """
 
 from __future__ import annotations

@@ -9,13 +9,19 @@ use crate::process::{Outcome, header, on_path, run, run_visible};
 use crate::setup::{self, Environment, Workspace};
 use crate::test::OPENH264;
 
-const OURS: [&str; 6] = ["numpy", "pytest", "pytest-timeout", "aiortc", "aiohttp", "opencv-python-headless"];
+const OURS: [&str; 7] =
+    ["numpy", "pytest", "pytest-timeout", "aiortc", "aiohttp", "opencv-python-headless", "sounddevice"];
 /// What the reference's environment has.
 pub(crate) const REFERENCE: [&str; 2] = ["sora_sdk==2025.4.0", "numpy"];
 /// The names the tests look for on `PATH`.
 const BROWSERS: [&str; 2] = ["chromium", "chromium-browser"];
-/// Programs that stand between client and server in real networks, and the packages that bring them.
-const NETWORK: [(&str, &str); 2] = [("turnserver", "coturn"), ("tinyproxy", "tinyproxy")];
+/// Programs that stand between client and server in real networks, or in the place of devices; and the packages that
+/// bring them.
+const HELPERS: [(&str, &[&str]); 3] = [
+    ("turnserver", &["coturn"]),
+    ("tinyproxy", &["tinyproxy"]),
+    ("pulseaudio", &["pulseaudio", "libasound2-plugins", "libportaudio2"]),
+];
 const NODE_PACKAGES: [(&str, &str); 2] = [("sora-js-sdk", "2026.1.0"), ("playwright-core", "1.65.1")];
 
 /// `cargo xtask interop`.
@@ -28,8 +34,12 @@ pub(crate) fn interop(workspace: &Workspace) -> Outcome {
     let server = workspace.devserver()?;
     let path = extension::install(workspace)?;
     let h264 = openh264::library(workspace)?;
-    let missing: Vec<&str> =
-        NETWORK.iter().filter(|(program, _)| on_path(program).is_none()).map(|(_, package)| *package).collect();
+    let missing: Vec<&str> = HELPERS
+        .iter()
+        .filter(|(program, _)| on_path(program).is_none())
+        .flat_map(|(_, packages)| *packages)
+        .copied()
+        .collect();
     if !missing.is_empty()
         && let Err(reason) = setup::install(&missing)
     {

@@ -116,7 +116,7 @@ def test_a_media_track_lives_and_ends(make_client: MakeClient) -> None:
     assert isinstance(track, SoraMediaTrack)
     assert isinstance(track, SoraTrackInterface)
     assert track.kind == "video"
-    assert track.id
+    assert track.id == f"{sender.connection_id}-video"
     assert track.enabled is True
     assert track.state is SoraTrackState.LIVE
     assert track.stream_id == sender.connection_id

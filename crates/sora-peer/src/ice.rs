@@ -183,6 +183,14 @@ impl IceTransport {
             .map(|(local, remote)| (local.candidate_type().to_string(), remote.candidate_type().to_string()))
     }
 
+    /// What connectivity checks of the pair in use have measured last.
+    pub(crate) fn round_trip_time(&self, now: Instant) -> Option<Duration> {
+        let pairs = self.agent.get_candidate_pairs_stats(now).into_iter().filter(|pair| pair.nominated);
+        // Nothing yet is zero there.
+        let latest = pairs.max_by_key(|pair| pair.responses_received)?.current_round_trip_time;
+        Duration::try_from_secs_f64(latest).ok().filter(|time| !time.is_zero())
+    }
+
     pub(crate) fn is_selected(&self) -> bool {
         self.agent.get_selected_candidate_pair().is_some()
     }

@@ -77,7 +77,7 @@ impl PeerConnection {
                 "localCandidateId": local, "remoteCandidateId": remote, "state": "succeeded", "nominated": true,
                 "availableOutgoingBitrate": self.rtp.twcc_sender.estimate(),
             });
-            if let Some(rtt) = self.rtp.twcc_sender.round_trip_time {
+            if let Some(rtt) = self.ice.round_trip_time(now).or(self.rtp.twcc_sender.round_trip_time) {
                 pair["currentRoundTripTime"] = json!(rtt.as_secs_f64());
             }
             stats.push(pair);

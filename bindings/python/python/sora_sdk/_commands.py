@@ -240,7 +240,7 @@ def stats(options: argparse.Namespace) -> int:
             if one["type"] != "inbound-rtp":
                 continue
             bits = (one.get("bytesReceived", 0) - before.get(key, {}).get("bytesReceived", 0)) * 8 / seconds
-            size = f" {one['frameWidth']}x{one['frameHeight']}" if "frameWidth" in one else ""
+            size = f" {one['frameWidth']}x{one['frameHeight']}" if one.get("frameWidth") else ""
             lost = one.get("packetsLost", 0)
             words.append(f"{one.get('kind')} {one.get('ssrc')}{size} {bits / 1000:.0f} kbit/s, {lost} lost")
         pairs = [one for one in now.values() if one["type"] == "candidate-pair" and one.get("nominated")]

@@ -19,6 +19,7 @@ impl Participant {
     /// What this participant sends, with the codec it has agreed to.
     pub(super) fn publications(&mut self) -> Vec<Publication> {
         let uplinks = self.uplinks.clone();
+        let connection_id = self.member.connection_id.clone();
         let peer = self.driver.peer();
         let mut publications: Vec<Publication> = uplinks
             .iter()
@@ -26,7 +27,9 @@ impl Participant {
                 let info = peer.transceiver(*id).filter(|info| info.remote_sends)?;
                 let codec = info.codecs.first()?.clone();
                 let simulcast = !info.remote_rids.is_empty();
-                Some(Publication { kind: uplink.kind, codec, track_id: crate::channel::random_id(), simulcast })
+                // Programs read the connection id out of it.
+                let track_id = format!("{connection_id}-{}", uplink.kind.as_str());
+                Some(Publication { kind: uplink.kind, codec, track_id, simulcast })
             })
             .collect();
         publications.sort_by_key(|publication| publication.kind == MediaKind::Video);

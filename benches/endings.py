@@ -10,13 +10,13 @@ import socket
 import sys
 from pathlib import Path
 
-from sora_sdk.testing import DevServer
+from sora_sdk.devserver import DevServer
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "bindings/python/tests"))
 
 from exit_states import STATES, run
 
-RUNS = 7
+RUNS = 5
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sora_sdk.testing import DevServer
+from sora_sdk.devserver import DevServer
 
 EXAMPLES = Path(__file__).parents[1] / "examples/python"
 LIMIT_S = 40.0

@@ -19,6 +19,8 @@ pub(crate) enum Bench {
     Media,
     /// Time to connect and to leave.
     Connections,
+    /// Time the interpreter takes to end, from every state a program can be in.
+    Endings,
     /// How speech sounds after bad networks, on a virtual clock and live beside the reference: about eight minutes.
     AudioNetwork,
 }
@@ -35,17 +37,20 @@ pub(crate) fn bench(workspace: &Workspace, name: Bench) -> Outcome {
             let h264 = openh264::library(workspace)?;
             run_visible(workspace.cargo().args(["bench", "--profile", "dev", "-p", "sora-benches"]).env(OPENH264, h264))
         }
-        Bench::Connections => {
-            let server = workspace.devserver()?;
-            let path = extension::install(workspace)?;
-            let interpreter = {
-                let _lock = workspace.lock()?;
-                Environment { name: "main", packages: &["numpy"], path: Some(&path) }.interpreter(workspace)?
-            };
-            let script = workspace.root.join("benches/connections.py");
-            run_visible(Command::new(interpreter).arg(script).env("SORA_DEVSERVER", server))
-        }
+        Bench::Connections => script(workspace, "connections.py"),
+        Bench::Endings => script(workspace, "endings.py"),
     }
+}
+
+/// A measurement written in Python that needs nothing but the package.
+fn script(workspace: &Workspace, name: &str) -> Outcome {
+    let server = workspace.devserver()?;
+    let path = extension::install(workspace)?;
+    let interpreter = {
+        let _lock = workspace.lock()?;
+        Environment { name: "main", packages: &["numpy"], path: Some(&path) }.interpreter(workspace)?
+    };
+    run_visible(Command::new(interpreter).arg(workspace.root.join("benches").join(name)).env("SORA_DEVSERVER", server))
 }
 
 /// What the measurement needs besides what the interop tests do.

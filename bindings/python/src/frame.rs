@@ -1,20 +1,37 @@
-use numpy::{PyArray1, PyArray2, PyArray3, PyArrayMethods};
+use numpy::{PyArray1, PyArray2, PyArray3, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use sora_sdk::{AudioFrame, VideoFrame};
 
-/// A received picture.
+/// A received picture. Can be pickled.
 #[pyclass(frozen, subclass, module = "sora_sdk")]
 pub(crate) struct SoraVideoFrame {
-    frame: VideoFrame,
+    /// `None` for one that was pickled: all there is of it is its array.
+    frame: Option<VideoFrame>,
     array: PyOnceLock<Py<PyArray3<u8>>>,
 }
 
 impl SoraVideoFrame {
     pub(crate) fn new(frame: VideoFrame) -> Self {
-        Self { frame, array: PyOnceLock::new() }
+        Self { frame: Some(frame), array: PyOnceLock::new() }
     }
+}
+
+/// What makes an object, and what of.
+type Reduced<'py> = (Bound<'py, PyAny>, (Bound<'py, PyArray3<u8>>,));
+
+/// A picture from a BGR array: what a pickled one is made of again.
+#[pyfunction]
+#[pyo3(name = "_video_frame")]
+pub(crate) fn video_frame(py: Python<'_>, picture: Bound<'_, PyArray3<u8>>) -> PyResult<SoraVideoFrame> {
+    let shape = picture.shape();
+    if shape[0] == 0 || shape[1] == 0 || shape[2] != 3 {
+        return Err(PyTypeError::new_err(format!("expected an array of shape (height, width, 3), got {shape:?}")));
+    }
+    let array = PyOnceLock::new();
+    array.get_or_init(py, || picture.unbind());
+    Ok(SoraVideoFrame { frame: None, array })
 }
 
 #[pymethods]
@@ -24,10 +41,11 @@ impl SoraVideoFrame {
     /// The array owns its memory: it stays valid when the frame is gone. Every call returns the same array.
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray3<u8>>> {
         let array = self.array.get_or_try_init(py, || {
-            let (height, width) = (self.frame.height() as usize, self.frame.width() as usize);
+            let frame = self.frame.as_ref().ok_or_else(|| PyRuntimeError::new_err("the frame has no picture"))?;
+            let (height, width) = (frame.height() as usize, frame.width() as usize);
             let pixels = py.detach(|| {
                 let mut pixels = vec![0; height * width * 3];
-                self.frame.write_bgr(&mut pixels).map(|()| pixels)
+                frame.write_bgr(&mut pixels).map(|()| pixels)
             });
             let pixels = pixels.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
             PyArray1::from_vec(py, pixels).reshape([height, width, 3]).map(Bound::unbind)
@@ -35,8 +53,18 @@ impl SoraVideoFrame {
         Ok(array.bind(py).clone())
     }
 
-    fn __repr__(&self) -> String {
-        format!("<video frame {}x{}>", self.frame.width(), self.frame.height())
+    /// Pickled as its array: what was written to that goes along.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        let make = py.import("sora_sdk.sora_sdk_ext")?.getattr("_video_frame")?;
+        Ok((make, (self.data(py)?,)))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        if let Some(frame) = &self.frame {
+            return Ok(format!("<video frame {}x{}>", frame.width(), frame.height()));
+        }
+        let picture = self.data(py)?;
+        Ok(format!("<video frame {}x{}>", picture.shape()[1], picture.shape()[0]))
     }
 }
 

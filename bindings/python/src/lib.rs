@@ -45,6 +45,7 @@ fn sora_sdk_ext(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(logging::enable_libwebrtc_log, module)?)?;
     module.add_function(wrap_pyfunction!(codecs::video_codec_capability, module)?)?;
     module.add_function(wrap_pyfunction!(devserver::devserver, module)?)?;
+    module.add_function(wrap_pyfunction!(frame::video_frame, module)?)?;
     module.add_function(wrap_pyfunction!(gate::shut_down, module)?)?;
     module.add_function(wrap_pyfunction!(fork::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(arguments::parameters, module)?)?;

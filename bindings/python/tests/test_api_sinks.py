@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Client, Feeder, picture, tone
-
 from sora_sdk import (
     Sora,
     SoraAudioFrame,
@@ -22,6 +21,7 @@ from sora_sdk import (
     SoraVAD,
     SoraVideoFrame,
     SoraVideoSink,
+    sora_sdk_ext,
 )
 
 MakeClient = Callable[..., Client]
@@ -157,6 +157,23 @@ def test_video_frame_data() -> None:
     assert data.flags.c_contiguous, "as cv2.imshow wants it"
     assert frame.data() is data
     assert np.abs(data.astype(int) - picture(0, 322, 242)).mean() < 4
+
+
+def test_video_frames_are_picklable() -> None:
+    frames: queue.Queue[SoraVideoFrame] = queue.Queue()
+    source = Sora().create_video_source()
+    sink = SoraVideoSink(source)
+    sink.on_frame = frames.put
+    source.on_captured(picture(0, 322, 242))
+    frame = frames.get(timeout=10)
+    frame.data()[:10] = 7
+    again = pickle.loads(pickle.dumps(frame))
+    assert isinstance(again, SoraVideoFrame) and repr(again) == repr(frame) == "<video frame 322x242>"
+    assert np.array_equal(again.data(), frame.data()) and again.data().flags.writeable
+    assert np.array_equal(pickle.loads(pickle.dumps(again)).data(), frame.data())
+    for shape in [(2, 2, 4), (0, 2, 3), (2, 0, 3)]:
+        with pytest.raises(TypeError, match="height, width, 3"):
+            sora_sdk_ext._video_frame(np.zeros(shape, np.uint8))
 
 
 def test_video_sink_as_the_documentation_shows(make_client: MakeClient) -> None:

@@ -103,9 +103,10 @@ def test_a_worker_that_is_spawned_works(url: str, tmp_path: object) -> None:
         file.write(
             FORK
             + textwrap.dedent("""
-            def work(frames):
+            def work(frames, pictures):
                 connect("spawn-child").disconnect()
                 vad = SoraVAD()
+                assert [one.data().shape for one in pictures] == [(48, 64, 3)]
                 return [vad.analyze(frame) for frame in frames], [frame.data().sum() for frame in frames]
 
             if __name__ == "__main__":
@@ -116,8 +117,13 @@ def test_a_worker_that_is_spawned_works(url: str, tmp_path: object) -> None:
                 sink.on_frame = lambda frame: (frames.append(frame), len(frames) == 5 and enough.set())
                 source.on_data(np.full((1_200, 1), 7, np.int16))
                 assert enough.wait(5)
+                camera, pictures, seen = Sora().create_video_source(), [], threading.Event()
+                show = SoraVideoSink(camera)
+                show.on_frame = lambda frame: (pictures.append(frame), seen.set())
+                camera.on_captured(np.zeros((48, 64, 3), np.uint8))
+                assert seen.wait(5)
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
-                    probabilities, sums = pool.apply(work, (frames,))
+                    probabilities, sums = pool.apply(work, (frames, pictures))
                 assert sums == [1_680] * 5 and len(probabilities) == 5
                 connection.disconnect()
             """)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import Sora, SoraVideoFrame, aio
-from ._devserver import DevServer
+from .devserver import DevServer
 from ._media import SAMPLE_RATE, melody, read_number, test_card
 
 #: Part of the pictures that has to arrive.

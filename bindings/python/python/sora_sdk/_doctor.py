@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import Sora, SoraSignalingErrorCode, __version__, aio, get_video_codec_capability
-from ._devserver import DevServer
+from .devserver import DevServer
 from ._errors import SoraConnectionError, SoraError
 from ._media import MissingError, optional
 

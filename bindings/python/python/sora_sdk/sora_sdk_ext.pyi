@@ -27,6 +27,7 @@ def enable_libwebrtc_log(severity: SoraLoggingSeverity | int) -> None:
 
 def _parameters() -> list[tuple[str, str, str]]: ...
 def _after_fork() -> None: ...
+def _video_frame(picture: _Picture) -> SoraVideoFrame: ...
 def _devserver(arguments: list[str]) -> int: ...
 def _shut_down() -> None: ...
 def _video_codec_capability(
@@ -107,10 +108,12 @@ class SoraVAD:
         """
 
 class SoraVideoFrame:
-    """A received picture."""
+    """A received picture. Can be pickled."""
 
     def data(self) -> _Picture:
         """The picture as a BGR array of shape (height, width, 3) that owns its memory."""
+
+    def __reduce__(self) -> tuple[Callable[[_Picture], SoraVideoFrame], tuple[_Picture]]: ...
 
 class SoraVideoSink:
     """Calls back with a track's pictures on a thread of its own."""

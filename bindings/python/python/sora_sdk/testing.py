@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ._devserver import DevServer
+from .devserver import DevServer
 
 __all__ = ["DevServer", "sora_channel", "sora_server"]
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import cv2
 import numpy as np
 
 from sora_sdk import aio
 
-Faces = Iterable[tuple[int, int, int, int]]
+Faces = Iterable[Sequence[int]]
 
 
 def skin(picture: np.ndarray) -> Faces:

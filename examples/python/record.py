@@ -35,7 +35,7 @@ async def record_pictures(track: aio.Track, path: Path) -> None:
             picture = frame.data()
             if file is None:
                 size, started = (picture.shape[1], picture.shape[0]), time.monotonic()
-                file = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), FRAME_RATE, size)
+                file = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FRAME_RATE, size)
             # The file has one size and one frame rate; pictures come in their own, and are repeated or left out.
             due = int((time.monotonic() - started) * FRAME_RATE) + 1
             scaled = picture if (picture.shape[1], picture.shape[0]) == size else cv2.resize(picture, size)

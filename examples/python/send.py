@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,7 @@ async def main() -> None:
         video_codec_type=args.codec if camera else None,
     ) as connection:
         print(f"connected as {connection.connection_id}; Ctrl+C ends", flush=True)
-        work = [connection.ended()]
+        work: list[Coroutine[Any, Any, object]] = [connection.ended()]
         if camera:
             pictures = test_pictures() if args.video == "test" else captured_pictures(args.video)
             work.append(send_pictures(camera, pictures))

@@ -69,7 +69,11 @@ fn video_path(codec: VideoCodecType, mode: &str) -> (VideoSource, VideoSender, A
     let config = VideoSenderConfig {
         max_bitrate_bps: Some(16_000_000),
         start_bitrate_bps: 16_000_000,
-        layers: vec![VideoLayerConfig { scalability: mode.parse().expect("a mode"), ..VideoLayerConfig::default() }],
+        layers: vec![VideoLayerConfig {
+            scalability: mode.parse().expect("a mode"),
+            max_bitrate_bps: Some(16_000_000),
+            ..VideoLayerConfig::default()
+        }],
         ..VideoSenderConfig::new(codec)
     };
     let sender = VideoSender::start(source.track(), &registry, &config, move |frame| {

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from pathlib import Path
 import pytest
 
 from child import Child
+
+# Whoever started the tests may ignore it, and what is ignored is ignored by children; what is caught is not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _required(name: str) -> Path:

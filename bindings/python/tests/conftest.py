@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +19,9 @@ import pytest
 
 import sora_sdk
 from sora_sdk import Sora, SoraConnection, SoraMediaTrack
+
+# Whoever started the tests may ignore it, and what is ignored is ignored by children; what is caught is not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEADLINE_S = 15.0
 

@@ -93,6 +93,7 @@ fn transmit(speech: &[i16], network: &Network) -> (Vec<i16>, String) {
         }
         let arrival = start + Duration::from_secs_f64(((number + 1) as f64 * 20.0 + 3.0 + delay) / 1000.0);
         arrivals.push(RtpPacket {
+            ssrc: 1,
             payload_type: 109,
             sequence: number as u64,
             timestamp: number as u32 * 960,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 use serde_json::Value;
@@ -16,14 +16,8 @@ use sora_sdk::{
 use crate::audio_source::SoraAudioSource;
 use crate::json;
 use crate::track::SoraTrackInterface;
+use crate::transformer::{self, SoraAudioFrameTransformer, SoraVideoFrameTransformer};
 use crate::video_source::SoraVideoSource;
-
-/// What is not built yet, with its place among the positional arguments of 2025: asking for it is an error instead of
-/// a surprise.
-const NOT_YET: [(usize, &str, &str); 2] = [
-    (9, "audio_frame_transformer", "encoded frame transformers"),
-    (10, "video_frame_transformer", "encoded frame transformers"),
-];
 
 /// What 2024 did not have. Its positional arguments are those of 2025 less these.
 const NEW_IN_2025: [&str; 8] = [
@@ -39,12 +33,8 @@ const NEW_IN_2025: [&str; 8] = [
 
 /// Names in positional order.
 fn names(of_2024: bool) -> Vec<&'static str> {
-    let mut names: Vec<&str> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
-    for (place, name, _) in NOT_YET {
-        names.insert(place, name);
-    }
-    names.retain(|name| !(of_2024 && NEW_IN_2025.contains(name)));
-    names
+    let names = PARAMETERS.iter().map(|parameter| parameter.name);
+    names.filter(|name| !(of_2024 && NEW_IN_2025.contains(name))).collect()
 }
 
 struct Arguments<'py>(HashMap<&'static str, Bound<'py, PyAny>>);
@@ -157,6 +147,16 @@ impl<'py> Arguments<'py> {
             ParameterKind::DataChannels => ParameterValue::DataChannels(data_channels(value)?),
             ParameterKind::AudioSource => ParameterValue::AudioSource(track(value, name, TrackKind::Audio)?),
             ParameterKind::VideoSource => ParameterValue::VideoSource(track(value, name, TrackKind::Video)?),
+            ParameterKind::AudioTransformer => {
+                let transformer = transformer::of::<SoraAudioFrameTransformer>(value);
+                let wrong = || type_error(name, "a SoraAudioFrameTransformer", value);
+                ParameterValue::AudioTransformer(transformer.ok_or_else(wrong)?)
+            }
+            ParameterKind::VideoTransformer => {
+                let transformer = transformer::of::<SoraVideoFrameTransformer>(value);
+                let wrong = || type_error(name, "a SoraVideoFrameTransformer", value);
+                ParameterValue::VideoTransformer(transformer.ok_or_else(wrong)?)
+            }
             ParameterKind::Degradation => ParameterValue::Degradation(degradation(value)?),
             ParameterKind::Pem => return Ok(pem(value, name)?.map(ParameterValue::Pem)),
         }))
@@ -171,16 +171,6 @@ impl<'py> Arguments<'py> {
             return Err(PyTypeError::new_err("`signaling_urls` should not be empty"));
         }
         Ok(urls)
-    }
-
-    fn refuse_what_is_not_built(&self) -> PyResult<()> {
-        for (_, name, what) in NOT_YET {
-            if self.get(name).is_some_and(|value| value.is_truthy().unwrap_or(true)) {
-                let text = format!("create_connection(): {name}: {what} are not supported yet");
-                return Err(PyNotImplementedError::new_err(text));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -243,7 +233,6 @@ pub(crate) fn connection_config(
     let urls = arguments.urls()?;
     let role = Role::from(arguments.required_text("role")?);
     let mut config = ConnectionConfig::new(urls, role, &arguments.required_text("channel_id")?);
-    arguments.refuse_what_is_not_built()?;
     config.connect.sora_client = concat!("Sora Python SDK ", env!("CARGO_PKG_VERSION")).to_owned();
     for parameter in PARAMETERS {
         if let Some(value) = arguments.value(parameter)? {
@@ -256,9 +245,6 @@ pub(crate) fn connection_config(
 /// The arguments of create_connection() by position, for tools: name, kind, what it is for.
 #[pyfunction(name = "_parameters")]
 pub(crate) fn parameters() -> Vec<(&'static str, String, &'static str)> {
-    let described = |name: &'static str| match PARAMETERS.iter().find(|parameter| parameter.name == name) {
-        Some(parameter) => (name, format!("{:?}", parameter.kind), parameter.doc.trim()),
-        None => (name, "NotYet".to_owned(), "Not supported yet."),
-    };
-    names(false).into_iter().map(described).collect()
+    let described = |parameter: &Parameter| (parameter.name, format!("{:?}", parameter.kind), parameter.doc.trim());
+    PARAMETERS.iter().map(described).collect()
 }

@@ -19,6 +19,8 @@ pub(crate) fn options(
     preference: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<CodecOptions> {
     let (first, second, mut preference) = (given(first), given(second), given(preference));
+    // Third in 2025.5 is force_i420_conversion.
+    preference = preference.filter(|preference| !preference.is_instance_of::<PyBool>());
     let mut options = CodecOptions::default();
     let mut path = None;
     if let Some(first) = first {

@@ -22,6 +22,8 @@ mod signals;
 mod sink;
 mod sora;
 mod track;
+mod transformable;
+mod transformer;
 mod vad;
 mod video_source;
 
@@ -42,6 +44,12 @@ fn sora_sdk_ext(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sink::SoraAudioStreamSink>()?;
     module.add_class::<sink::SoraVideoSink>()?;
     module.add_class::<vad::SoraVAD>()?;
+    module.add_class::<transformable::SoraTransformableFrame>()?;
+    module.add_class::<transformable::SoraTransformableAudioFrame>()?;
+    module.add_class::<transformable::SoraTransformableVideoFrame>()?;
+    module.add_class::<transformer::SoraFrameTransformer>()?;
+    module.add_class::<transformer::SoraAudioFrameTransformer>()?;
+    module.add_class::<transformer::SoraVideoFrameTransformer>()?;
     module.add_function(wrap_pyfunction!(logging::enable_libwebrtc_log, module)?)?;
     module.add_function(wrap_pyfunction!(codecs::video_codec_capability, module)?)?;
     module.add_function(wrap_pyfunction!(devserver::devserver, module)?)?;

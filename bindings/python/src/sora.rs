@@ -14,8 +14,8 @@ use crate::{arguments, codecs, fork};
 ///
 /// use_hardware_encoder: False leaves hardware encoders out. openh264: path of an OpenH264 library for H.264; if it
 /// cannot be used, a RuntimeWarning says why. video_codec_preference: a SoraVideoCodecPreference; RuntimeError if it
-/// names what is not there. Both generations' order of arguments is understood: Sora(True, path) and
-/// Sora(path, preference).
+/// names what is not there. force_i420_conversion is taken and changes nothing: pictures are always converted. Both
+/// generations' order of arguments is understood: Sora(True, path) and Sora(path, preference, force_i420_conversion).
 #[pyclass(subclass, frozen, weakref, module = "sora_sdk")]
 #[derive(Default)]
 pub(crate) struct Sora {
@@ -25,20 +25,23 @@ pub(crate) struct Sora {
 #[pymethods]
 impl Sora {
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs), text_signature = "(use_hardware_encoder=None, openh264=None, video_codec_preference=None)")]
+    #[pyo3(signature = (*_args, **_kwargs), text_signature = "(use_hardware_encoder=None, openh264=None, video_codec_preference=None, force_i420_conversion=None)")]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self::default()
     }
 
-    #[pyo3(signature = (use_hardware_encoder = None, openh264 = None, video_codec_preference = None))]
+    #[pyo3(signature = (use_hardware_encoder = None, openh264 = None, video_codec_preference = None, force_i420_conversion = None))]
     fn __init__(
         &self,
         py: Python<'_>,
         use_hardware_encoder: Option<&Bound<'_, PyAny>>,
         openh264: Option<&Bound<'_, PyAny>>,
         video_codec_preference: Option<&Bound<'_, PyAny>>,
+        force_i420_conversion: Option<bool>,
     ) -> PyResult<()> {
         fork::check()?;
+        // Pictures are I420 before they are encoded, whatever it says.
+        let _ = force_i420_conversion;
         let options = codecs::options(use_hardware_encoder, openh264, video_codec_preference)?;
         self.registry.set("Sora", Arc::new(codecs::registry(py, &options)?))
     }

@@ -1,7 +1,9 @@
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use sora_sdk::Track;
+use sora_sdk::{Track, TrackKind};
 
 use crate::enums;
+use crate::transformer::{self, SoraAudioFrameTransformer, SoraVideoFrameTransformer};
 
 /// A track: sound or pictures from one source.
 #[pyclass(subclass, frozen, module = "sora_sdk")]
@@ -47,6 +49,11 @@ impl SoraTrackInterface {
     }
 }
 
+fn wrong_transformer(expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    let given = value.get_type().name().map(|name| name.to_string()).unwrap_or_default();
+    PyTypeError::new_err(format!("set_frame_transformer(): expected {expected} or None, not {given}"))
+}
+
 /// A track received from the server.
 #[pyclass(extends = SoraTrackInterface, frozen, subclass, module = "sora_sdk")]
 pub(crate) struct SoraMediaTrack;
@@ -63,5 +70,23 @@ impl SoraMediaTrack {
     #[getter]
     fn stream_id(self_: PyRef<'_, Self>) -> String {
         self_.as_super().track.stream_id().unwrap_or_default().to_owned()
+    }
+
+    /// Lets a transformer see the encoded frames of the track before they are decoded, from the next one on; None ends
+    /// that. A SoraAudioFrameTransformer for sound, a SoraVideoFrameTransformer for pictures.
+    fn set_frame_transformer(self_: PyRef<'_, Self>, transformer: &Bound<'_, PyAny>) -> PyResult<()> {
+        let track = &self_.as_super().track;
+        let wanted = if transformer.is_none() {
+            None
+        } else if track.kind() == TrackKind::Audio {
+            let wrong = || wrong_transformer("a SoraAudioFrameTransformer", transformer);
+            Some(transformer::of::<SoraAudioFrameTransformer>(transformer).ok_or_else(wrong)?)
+        } else {
+            let wrong = || wrong_transformer("a SoraVideoFrameTransformer", transformer);
+            Some(transformer::of::<SoraVideoFrameTransformer>(transformer).ok_or_else(wrong)?)
+        };
+        let py = self_.py();
+        py.detach(|| track.set_transformer(wanted));
+        Ok(())
     }
 }

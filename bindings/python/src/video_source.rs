@@ -3,7 +3,6 @@ use std::sync::Arc;
 use numpy::{PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyFloat;
 use sora_sdk::VideoSource;
 
 use crate::array::contiguous;
@@ -32,24 +31,29 @@ fn microseconds(seconds: f64) -> Option<i64> {
 impl SoraVideoSource {
     /// Takes a picture: a uint8 array of shape (height, width, 3) in BGR order.
     ///
-    /// Without a timestamp the picture counts as captured now. Deprecated: timestamp in seconds since the epoch (float)
-    /// or timestamp_us in microseconds (int). The picture is converted in the calling thread with the GIL released;
+    /// Without a timestamp the picture counts as captured now. Deprecated: timestamp in seconds since the epoch as of
+    /// time.time(), or timestamp_us in microseconds. By position a float is seconds and an int microseconds, as the
+    /// documented forms have it; by name both are taken as numbers. The picture is converted in the calling thread with the GIL released;
     /// the array may be changed when the call has returned. Raises TypeError for anything that is no such array and
     /// ValueError for pictures beyond 16383 pixels on a side.
-    #[pyo3(signature = (ndarray, timestamp = None, *, timestamp_us = None))]
+    #[pyo3(
+        signature = (ndarray, when = None, *, timestamp = None, timestamp_us = None),
+        text_signature = "($self, ndarray, timestamp=None, *, timestamp_us=None)"
+    )]
     fn on_captured(
         &self,
         py: Python<'_>,
         ndarray: &Bound<'_, PyAny>,
-        timestamp: Option<&Bound<'_, PyAny>>,
+        when: Option<&Bound<'_, PyAny>>,
+        timestamp: Option<f64>,
         timestamp_us: Option<i64>,
     ) -> PyResult<()> {
-        let timestamp_us = match (timestamp, timestamp_us) {
-            (None, us) => us,
-            (Some(_), Some(_)) => return Err(PyTypeError::new_err("give timestamp or timestamp_us, not both")),
-            // A float is seconds, an int microseconds, as the documented overloads have it.
-            (Some(value), None) if value.is_instance_of::<PyFloat>() => microseconds(value.extract()?),
-            (Some(value), None) => Some(value.extract()?),
+        let timestamp_us = match (when, timestamp, timestamp_us) {
+            (None, None, us) => us,
+            (None, Some(seconds), None) => microseconds(seconds),
+            (Some(value), None, None) if value.hasattr("__index__")? => Some(value.extract()?),
+            (Some(value), None, None) => microseconds(value.extract()?),
+            _ => return Err(PyTypeError::new_err("give one of timestamp and timestamp_us")),
         };
         let array: PyReadonlyArrayDyn<'_, u8> = contiguous(ndarray, 3, "a uint8 array of shape (height, width, 3)")?;
         let [height, width, 3] = array.shape()[..] else {

@@ -62,10 +62,20 @@ def test_on_captured_gives_pictures(form: dict[str, Any]) -> None:
 
 
 def test_on_captured_by_position_and_by_name() -> None:
-    source = Sora().create_video_source()
-    source.on_captured(picture(), 1.5)
-    source.on_captured(ndarray=picture(), timestamp=1.5)
-    source.on_captured(ndarray=picture(), timestamp_us=1_500_000)
+    source: Any = Sora().create_video_source()
+    for number in (1.5, 1, np.float32(1.5), np.float64(1.5), np.int64(1), float("nan"), -1, None):
+        source.on_captured(picture(), number)
+        source.on_captured(ndarray=picture(), timestamp=number)
+    source.on_captured(ndarray=picture(), timestamp_us=np.int64(1_500_000))
+    for wrong in ("1", [1]):
+        with pytest.raises(TypeError):
+            source.on_captured(picture(), wrong)
+        with pytest.raises(TypeError):
+            source.on_captured(picture(), timestamp=wrong)
+    with pytest.raises(TypeError):
+        source.on_captured(picture(), timestamp_us=1.5)
+    with pytest.raises(TypeError, match="one of timestamp and timestamp_us"):
+        source.on_captured(picture(), timestamp=1.5, timestamp_us=1)
 
 
 def test_sources_are_tracks() -> None:

@@ -26,6 +26,7 @@ pub fn pictures(data: &[u8]) {
         let [flags, sequence, payload @ ..] = piece else { continue };
         timestamp = timestamp.wrapping_add(if flags & 2 == 0 { 0 } else { 3000 });
         assembler.push(RtpPacket {
+            ssrc: 1,
             payload_type: 96,
             sequence: u64::from(*sequence),
             timestamp,
@@ -48,6 +49,7 @@ fn assemble(codec: VideoCodecType, payloads: Vec<bytes::Bytes>) -> Option<Assemb
     let (arrival, last) = (Instant::now(), payloads.len().saturating_sub(1));
     for (index, payload) in payloads.into_iter().enumerate() {
         assembler.push(RtpPacket {
+            ssrc: 1,
             payload_type: 96,
             sequence: index as u64,
             timestamp: 1,

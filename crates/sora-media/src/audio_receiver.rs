@@ -1,6 +1,7 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sora_audio::{ReceiveBuffer, ReceiveStats};
 use sora_codec::CodecError;
 use sora_rtp::RtpPacket;
@@ -9,6 +10,7 @@ use crate::AudioFrame;
 use crate::audio_clock::{Ticked, join};
 use crate::opus_packets::OpusPackets;
 use crate::track::Track;
+use crate::transform::{AudioFrameMetadata, FrameDirection, FrameMetadata, FrameStream, TransformableFrame, Way};
 
 /// Counters of an [`AudioReceiver`].
 pub type AudioReceiverStats = ReceiveStats;
@@ -44,19 +46,46 @@ impl AudioReceiver {
 
     /// Takes a packet. Never blocks for longer than another packet takes.
     pub fn push(&self, packet: RtpPacket) {
-        self.0.buffer.lock().unwrap_or_else(PoisonError::into_inner).push(packet);
+        let Some(transformer) = self.0.track.transformer() else { return self.0.buffer().push(packet) };
+        let stream = FrameStream { ssrc: packet.ssrc, payload_type: packet.payload_type, mime_type: "audio/opus" };
+        let metadata =
+            AudioFrameMetadata { sequence_number: Some(packet.sequence as u16), arrival: Some(packet.arrival) };
+        transformer.0.transform(TransformableFrame::new(
+            (packet.payload.clone(), packet.timestamp),
+            (stream, FrameDirection::Receiver),
+            FrameMetadata::Audio(metadata),
+            Receiving { inner: self.0.clone(), packet },
+        ));
     }
 
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> AudioReceiverStats {
-        self.0.buffer.lock().unwrap_or_else(PoisonError::into_inner).stats()
+        self.0.buffer().stats()
+    }
+}
+
+/// The way of a packet that was received.
+struct Receiving {
+    inner: Arc<Inner>,
+    packet: RtpPacket,
+}
+
+impl Way for Receiving {
+    fn forward(self: Box<Self>, payload: Bytes, timestamp: u32) {
+        self.inner.buffer().push(RtpPacket { payload, timestamp, ..self.packet });
+    }
+}
+
+impl Inner {
+    fn buffer(&self) -> MutexGuard<'_, ReceiveBuffer<OpusPackets>> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Ticked for Inner {
     fn tick(&self, now: Instant) {
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = self.buffer();
         if !self.track.has_consumers() || !buffer.is_active(now, IDLE_AFTER) {
             return;
         }

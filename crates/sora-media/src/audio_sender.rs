@@ -8,6 +8,9 @@ use sora_rtp::{EncodedFrame, packetize_opus};
 
 use crate::AudioFrame;
 use crate::track::{Attachment, Consumer, Track};
+use crate::transform::{
+    AudioFrameMetadata, FrameDirection, FrameMetadata, FrameStream, TransformableFrame, Transformer, Way,
+};
 
 /// Sound that comes so much later than what came before would end did not continue it: there was a pause.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -24,7 +27,50 @@ pub struct AudioSenderStats {
     pub samples: u64,
 }
 
+/// Sees the packets on their way out.
+#[derive(Debug, Clone)]
+pub struct AudioSenderTransform {
+    /// What sees them.
+    pub transformer: Transformer,
+    /// The stream they belong to.
+    pub stream: FrameStream,
+}
+
 type Output = Box<dyn FnMut(EncodedFrame) + Send>;
+
+/// What goes on behind the encoder.
+struct Outgoing {
+    /// Shared with the frames that programs have not forwarded yet.
+    output: Arc<Mutex<Output>>,
+    transform: Option<AudioSenderTransform>,
+}
+
+impl Outgoing {
+    fn send(&self, packet: Vec<u8>, timestamp: u32, talk_spurt: bool) {
+        let (data, way) = (Bytes::from(packet), Box::new(Sending { output: self.output.clone(), talk_spurt }));
+        match &self.transform {
+            None => way.forward(data, timestamp),
+            Some(AudioSenderTransform { transformer, stream }) => {
+                let metadata = FrameMetadata::Audio(AudioFrameMetadata::default());
+                let stream = (*stream, FrameDirection::Sender);
+                transformer.0.transform(TransformableFrame::new((data, timestamp), stream, metadata, *way));
+            }
+        }
+    }
+}
+
+/// The way of a packet that is to be sent.
+struct Sending {
+    output: Arc<Mutex<Output>>,
+    talk_spurt: bool,
+}
+
+impl Way for Sending {
+    fn forward(self: Box<Self>, data: Bytes, rtp_timestamp: u32) {
+        let packet = packetize_opus(data, rtp_timestamp, self.talk_spurt);
+        (self.output.lock().unwrap_or_else(PoisonError::into_inner))(packet);
+    }
+}
 
 /// Where the last frame ended: by our clock, and by the program's time if it gives one.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +94,7 @@ struct State {
     silent: bool,
     /// The encoder has said that there is nothing to send, and so have we.
     discontinued: bool,
-    output: Output,
+    outgoing: Outgoing,
     stats: AudioSenderStats,
 }
 
@@ -68,7 +114,7 @@ struct Sender(Mutex<State>);
 
 impl AudioSender {
     /// Starts encoding what the track carries. `source_channels` decides with the receiver's wishes between mono and
-    /// stereo. `output` takes the packets; it must not block.
+    /// stereo. `transform` may change them before `output` takes the packets; neither must block.
     ///
     /// # Errors
     /// [`CodecError`] if the encoder cannot be made.
@@ -76,6 +122,7 @@ impl AudioSender {
         track: &Track,
         source_channels: usize,
         parameters: &OpusParameters,
+        transform: Option<AudioSenderTransform>,
         output: impl FnMut(EncodedFrame) + Send + 'static,
     ) -> Result<Self, CodecError> {
         let mut encoder = OpusEncoder::new(parameters.channels(source_channels), parameters)?;
@@ -91,7 +138,7 @@ impl AudioSender {
             end: None,
             silent: true,
             discontinued: false,
-            output: Box::new(output),
+            outgoing: Outgoing { output: Arc::new(Mutex::new(Box::new(output))), transform },
             stats: AudioSenderStats::default(),
         })));
         let attachment = track.attach(state.clone());
@@ -212,14 +259,14 @@ impl State {
             Ok(packet) if packet.len() <= 2 => {
                 self.silent = true;
                 if !std::mem::replace(&mut self.discontinued, true) {
-                    (self.output)(packetize_opus(Bytes::from(packet), timestamp, false));
+                    self.outgoing.send(packet, timestamp, false);
                 }
             }
             Ok(packet) => {
                 self.stats.frames_encoded += 1;
                 self.discontinued = false;
                 let talk_spurt = std::mem::take(&mut self.silent);
-                (self.output)(packetize_opus(Bytes::from(packet), timestamp, talk_spurt));
+                self.outgoing.send(packet, timestamp, talk_spurt);
             }
             Err(error) => tracing::warn!(%error, "sound not sent"),
         }
@@ -237,7 +284,7 @@ mod tests {
         let source = AudioSource::new(1, 48_000).expect("a source");
         let sent = Sent::default();
         let output = sent.clone();
-        let sender = AudioSender::start(source.track(), 1, &OpusParameters::from_fmtp(fmtp), move |frame| {
+        let sender = AudioSender::start(source.track(), 1, &OpusParameters::from_fmtp(fmtp), None, move |frame| {
             output.lock().expect("a lock").push(frame);
         });
         (source, sender.expect("a sender"), sent)

@@ -11,10 +11,12 @@ mod audio_source;
 mod colour;
 mod frame;
 mod opus_packets;
+mod outgoing;
 mod pace;
 mod queue;
 mod scale;
 mod track;
+mod transform;
 mod video_layer;
 mod video_receiver;
 mod video_sender;
@@ -23,7 +25,7 @@ mod video_source;
 
 pub use adaptation::{DegradationPreference, QualityLimitation};
 pub use audio_receiver::{AudioReceiver, AudioReceiverStats};
-pub use audio_sender::{AudioSender, AudioSenderStats};
+pub use audio_sender::{AudioSender, AudioSenderStats, AudioSenderTransform};
 pub use audio_sink::{AudioSink, AudioStreamSink, ReadOutcome};
 pub use audio_source::AudioSource;
 pub use frame::{AudioFrame, CaptureError, SinkError, VideoFrame};
@@ -35,6 +37,10 @@ pub use sora_codec::{
     PreferenceError, ScalabilityMode, VideoCodecPreference, VideoCodecType,
 };
 pub use track::{Track, TrackKind, TrackState, random_name};
+pub use transform::{
+    AudioFrameMetadata, FrameDirection, FrameMetadata, FrameStream, FrameTransformer, TransformableFrame, Transformer,
+    TransformerThread, VideoFrameMetadata,
+};
 pub use video_layer::{LayerScale, VideoLayerConfig, VideoLayerStats};
 pub use video_receiver::{VideoReceiver, VideoReceiverStats};
 pub use video_sender::{VideoSender, VideoSenderConfig, VideoSenderStats};

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use rand::RngExt;
 
+use crate::transform::Transformer;
 use crate::{AudioFrame, VideoFrame};
 
 /// What a track carries.
@@ -60,6 +61,7 @@ struct Inner {
     /// Swapped whole, so that delivery holds no lock while consumers run.
     consumers: RwLock<Arc<Consumers>>,
     on_first_consumer: Mutex<Option<Watcher>>,
+    transformer: RwLock<Option<Transformer>>,
 }
 
 /// A track: pictures or sound from one source to any number of consumers. Cloning gives another handle.
@@ -132,6 +134,7 @@ impl Track {
             next: AtomicU64::new(0),
             consumers: RwLock::default(),
             on_first_consumer: Mutex::new(None),
+            transformer: RwLock::new(None),
         }))
     }
 
@@ -164,6 +167,30 @@ impl Track {
         self.0.enabled.swap(enabled, Ordering::Relaxed) != enabled
     }
 
+    /// Lets a transformer see the encoded frames of a received track before they are decoded, from the next one on.
+    pub fn set_transformer(&self, transformer: Option<Transformer>) {
+        let wanted = transformer.is_some();
+        let old = {
+            let mut slot = self.0.transformer.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *slot, transformer)
+        };
+        // Outside the lock: the last reference to a transformer may run anything.
+        drop(old);
+        if wanted {
+            self.tell_watcher();
+        }
+    }
+
+    pub(crate) fn transformer(&self) -> Option<Transformer> {
+        self.0.transformer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn tell_watcher(&self) {
+        if let Some(watcher) = &*self.0.on_first_consumer.lock().unwrap_or_else(PoisonError::into_inner) {
+            watcher();
+        }
+    }
+
     /// Whether it may carry anything again.
     #[must_use]
     pub fn state(&self) -> TrackState {
@@ -188,13 +215,13 @@ impl Track {
     pub(crate) fn attach(&self, consumer: Arc<dyn Consumer>) -> Attachment {
         let key = self.0.next.fetch_add(1, Ordering::Relaxed);
         let first = self.0.change(|consumers| consumers.push((key, consumer)));
-        if first && let Some(watcher) = &*self.0.on_first_consumer.lock().unwrap_or_else(PoisonError::into_inner) {
-            watcher();
+        if first {
+            self.tell_watcher();
         }
         Attachment { track: Arc::downgrade(&self.0), key }
     }
 
-    /// Called whenever the number of consumers goes from none to one.
+    /// Called whenever the number of consumers goes from none to one, and when there is a new transformer.
     pub(crate) fn watch_first_consumer(&self, watcher: Option<Watcher>) {
         *self.0.on_first_consumer.lock().unwrap_or_else(PoisonError::into_inner) = watcher;
     }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use sora_codec::{
     CodecError, CodecRegistry, EncodedPicture, I420Buffer, ScalabilityMode, VideoEncoder, VideoEncoderConfig,
 };
-use sora_rtp::{DEFAULT_MAX_PAYLOAD, EncodedFrame, PictureInfo, VideoPacketizer};
 
 use crate::VideoSenderConfig;
 use crate::allocation::Limits;
@@ -106,7 +105,6 @@ pub struct VideoLayerStats {
 pub(crate) struct Layer {
     pub(crate) config: VideoLayerConfig,
     encoder: Box<dyn VideoEncoder>,
-    packetizer: VideoPacketizer,
     /// Bit rate and frame rate as the encoder was told last; no bit rate while the layer waits.
     rates: (Option<u64>, u32),
     key_frame_wanted: bool,
@@ -138,7 +136,6 @@ impl Layer {
         };
         Ok(Self {
             encoder: registry.encoder(config.codec, encoder_config)?,
-            packetizer: VideoPacketizer::new(config.codec, DEFAULT_MAX_PAYLOAD),
             pace: Pace::new(layer.max_frame_rate),
             config: layer,
             rates: (None, 0),
@@ -217,23 +214,6 @@ impl Layer {
             }
         }
     }
-
-    pub(crate) fn packetize(&mut self, picture: &EncodedPicture, timestamp: u32) -> EncodedFrame {
-        let info = PictureInfo {
-            key_frame: picture.key_frame,
-            width: picture.width as u16,
-            height: picture.height as u16,
-            temporal: picture.temporal,
-            spatial: picture.spatial.clone(),
-        };
-        EncodedFrame {
-            timestamp,
-            payloads: self.packetizer.packetize(&picture.data, &info),
-            key_frame: picture.key_frame,
-            marker: true,
-            rid: self.config.rid.clone(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -241,7 +221,7 @@ mod tests {
     use std::sync::{Mutex, PoisonError};
 
     use bytes::Bytes;
-    use sora_codec::{BufferPool, VideoCodecType};
+    use sora_codec::BufferPool;
 
     use super::*;
 
@@ -288,7 +268,6 @@ mod tests {
         let state: Arc<Mutex<Notes>> = Arc::default();
         let layer = Layer {
             encoder: Box::new(Fake(state.clone())),
-            packetizer: VideoPacketizer::new(VideoCodecType::Vp8, DEFAULT_MAX_PAYLOAD),
             pace: Pace::new(config.max_frame_rate),
             config,
             rates: (None, 0),

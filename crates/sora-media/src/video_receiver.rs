@@ -4,12 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sora_codec::{BufferPool, CodecError, CodecRegistry, VideoCodecType, VideoDecoder};
 use sora_rtp::{AssembledFrame, AssemblerEvent, AssemblerLimits, FrameAssembler, RtpPacket};
 
 use crate::VideoFrame;
+use crate::outgoing::mime_type;
 use crate::queue::{Popped, Queue};
 use crate::track::Track;
+use crate::transform::{
+    FrameDirection, FrameMetadata, FrameStream, TransformableFrame, Transformer, VideoFrameMetadata, Way,
+};
 
 /// Half a second of a large video.
 const PACKET_QUEUE: usize = 512;
@@ -39,13 +44,48 @@ pub struct VideoReceiverStats {
     pub decoder: &'static str,
 }
 
+enum Input {
+    Packet(RtpPacket),
+    /// A picture that the program has forwarded.
+    Transformed(Numbered),
+}
+
+/// A picture with its number among those that were put together, so that one that does not come back is missed.
+struct Numbered {
+    number: u64,
+    frame: AssembledFrame,
+}
+
+/// The way of a picture that was received.
+struct Receiving {
+    shared: Arc<Shared>,
+    picture: Numbered,
+}
+
+impl Way for Receiving {
+    fn forward(self: Box<Self>, data: Bytes, timestamp: u32) {
+        let Numbered { number, frame } = self.picture;
+        let frame = AssembledFrame { data, timestamp, ..frame };
+        self.shared.push(Input::Transformed(Numbered { number, frame }));
+    }
+}
+
 struct Shared {
-    queue: Queue<RtpPacket>,
+    queue: Queue<Input>,
     overflowed: AtomicBool,
     wanted: AtomicBool,
     packets_dropped: AtomicU64,
     stats: Mutex<VideoReceiverStats>,
     request_key_frame: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Shared {
+    fn push(&self, input: Input) {
+        if self.queue.push(input) {
+            self.packets_dropped.fetch_add(1, Ordering::Relaxed);
+            self.overflowed.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Turns a received track's packets into pictures, on a thread of its own, while somebody wants them.
@@ -89,6 +129,8 @@ impl VideoReceiver {
             black: BufferPool::default(),
             asked: None,
             first_timestamp: None,
+            assembled: 0,
+            decoded: None,
         };
         let thread = std::thread::Builder::new()
             .name("sora-decode".to_owned())
@@ -110,10 +152,7 @@ impl VideoReceiver {
     /// Takes a packet. Never blocks: if the decoder does not keep up, the oldest packets go and a key frame is asked
     /// for.
     pub fn push(&self, packet: RtpPacket) {
-        if self.shared.queue.push(packet) {
-            self.shared.packets_dropped.fetch_add(1, Ordering::Relaxed);
-            self.shared.overflowed.store(true, Ordering::Relaxed);
-        }
+        self.shared.push(Input::Packet(packet));
     }
 
     /// Counters.
@@ -139,6 +178,7 @@ impl Drop for VideoReceiver {
 
 struct Current {
     payload_type: u8,
+    ssrc: u32,
     assembler: FrameAssembler,
     decoder: Option<Box<dyn VideoDecoder>>,
     codec: VideoCodecType,
@@ -153,6 +193,10 @@ struct Worker {
     black: BufferPool,
     asked: Option<Instant>,
     first_timestamp: Option<u32>,
+    /// Pictures put together so far.
+    assembled: u64,
+    /// The number of the last picture that was decoded; `None` if only a key frame can follow.
+    decoded: Option<u64>,
 }
 
 impl Worker {
@@ -160,7 +204,8 @@ impl Worker {
         loop {
             let deadline = self.current.as_ref().and_then(|current| current.assembler.next_timeout());
             match self.shared.queue.pop(deadline) {
-                Popped::Item(packet) => self.take(packet),
+                Popped::Item(Input::Packet(packet)) => self.take(packet),
+                Popped::Item(Input::Transformed(picture)) => self.decode_next(&picture),
                 Popped::TimedOut => {
                     if let Some(current) = &mut self.current {
                         current.assembler.handle_timeout(Instant::now());
@@ -173,11 +218,11 @@ impl Worker {
     }
 
     fn take(&mut self, packet: RtpPacket) {
-        let payload_type = packet.payload_type;
+        let (payload_type, ssrc) = (packet.payload_type, packet.ssrc);
         if self.current.as_ref().is_none_or(|current| current.payload_type != payload_type) {
             let Some(codec) = self.codecs.get(&payload_type).copied() else { return };
             let assembler = FrameAssembler::new(codec, AssemblerLimits::default());
-            self.current = Some(Current { payload_type, assembler, decoder: None, codec });
+            self.current = Some(Current { payload_type, ssrc, assembler, decoder: None, codec });
         }
         let Some(current) = &mut self.current else { return };
         if self.shared.overflowed.swap(false, Ordering::Relaxed) {
@@ -189,16 +234,52 @@ impl Worker {
     fn drain(&mut self) {
         while let Some(event) = self.current.as_mut().and_then(|current| current.assembler.poll()) {
             match event {
-                AssemblerEvent::Frame(frame) => self.decode(&frame),
+                AssemblerEvent::Frame(frame) => self.assembled(frame),
                 AssemblerEvent::KeyFrameNeeded => self.ask(),
             }
         }
     }
 
+    fn assembled(&mut self, frame: AssembledFrame) {
+        self.stats(|stats| stats.frames_received += 1);
+        self.assembled += 1;
+        let picture = Numbered { number: self.assembled, frame };
+        match self.track.transformer() {
+            None => self.decode_next(&picture),
+            Some(transformer) => self.transform(&transformer, picture),
+        }
+    }
+
+    fn transform(&self, transformer: &Transformer, picture: Numbered) {
+        let Some(Current { codec, payload_type, ssrc, .. }) = &self.current else { return };
+        let stream = FrameStream { ssrc: *ssrc, payload_type: *payload_type, mime_type: mime_type(*codec) };
+        let frame = &picture.frame;
+        let metadata = VideoFrameMetadata { key_frame: frame.key_frame, ..VideoFrameMetadata::default() };
+        transformer.0.transform(TransformableFrame::new(
+            (frame.data.clone(), frame.timestamp),
+            (stream, FrameDirection::Receiver),
+            FrameMetadata::Video(metadata),
+            Receiving { shared: self.shared.clone(), picture },
+        ));
+    }
+
+    /// Decodes a picture if it is the next one, or if decoding can begin with it.
+    fn decode_next(&mut self, Numbered { number, frame }: &Numbered) {
+        let follows = self.decoded.is_some_and(|last| last + 1 == *number);
+        if !follows && !frame.key_frame {
+            // What a program does not forward for good needs no key frames.
+            self.decoded = None;
+            self.stats(|stats| stats.frames_dropped += 1);
+            return self.ask();
+        }
+        self.decoded = Some(*number);
+        self.decode(frame);
+    }
+
     fn ask(&mut self) {
         let now = Instant::now();
         let recently = self.asked.is_some_and(|at| now - at < REQUEST_INTERVAL);
-        if !recently && self.track.has_consumers() {
+        if !recently && (self.track.has_consumers() || self.track.transformer().is_some()) {
             self.asked = Some(now);
             (self.shared.request_key_frame)();
         }
@@ -209,7 +290,6 @@ impl Worker {
     }
 
     fn decode(&mut self, frame: &AssembledFrame) {
-        self.stats(|stats| stats.frames_received += 1);
         if !self.track.has_consumers() {
             // Nobody looks: the decoder starts again at a key frame when somebody does.
             if let Some(current) = &mut self.current {

@@ -3,15 +3,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sora_codec::{CodecError, CodecRegistry, I420Buffer, VideoCodecType};
+use sora_codec::{CodecError, CodecRegistry, I420Buffer, ScalabilityMode, VideoCodecType};
 use sora_rtp::EncodedFrame;
 
 use crate::VideoFrame;
 use crate::adaptation::{Adaptation, DegradationPreference, Observation, QualityLimitation};
 use crate::allocation::{Limits, allocate};
+use crate::outgoing::Outgoing;
 use crate::queue::{Popped, Queue};
 use crate::scale::Scaler;
 use crate::track::{Attachment, Consumer, Track};
+use crate::transform::Transformer;
 use crate::video_layer::{Encoded, Layer, VideoLayerConfig, VideoLayerStats};
 
 /// Pictures the frame rate is measured over.
@@ -36,6 +38,12 @@ pub struct VideoSenderConfig {
     pub layers: Vec<VideoLayerConfig>,
     /// What gives way when there is not enough time or bandwidth.
     pub degradation_preference: DegradationPreference,
+    /// Sees the encoded pictures. Pictures have no spatial layers then.
+    pub transformer: Option<Transformer>,
+    /// The streams' payload type, for the transformer.
+    pub payload_type: u8,
+    /// The streams' synchronisation sources, for the transformer.
+    pub ssrcs: Vec<u32>,
 }
 
 impl VideoSenderConfig {
@@ -51,6 +59,9 @@ impl VideoSenderConfig {
             screen_content: false,
             layers: Vec::new(),
             degradation_preference: DegradationPreference::default(),
+            transformer: None,
+            payload_type: 0,
+            ssrcs: Vec::new(),
         }
     }
 }
@@ -113,7 +124,13 @@ impl VideoSender {
         output: impl FnMut(EncodedFrame) -> bool + Send + 'static,
     ) -> Result<Self, CodecError> {
         let wanted = if config.layers.is_empty() { vec![VideoLayerConfig::default()] } else { config.layers.clone() };
-        let layers = wanted.into_iter().map(|layer| Layer::new(registry, config, layer));
+        let layers = wanted.into_iter().map(|mut layer| {
+            if config.transformer.is_some() {
+                // The program may change the length of a picture, and only the encoder knows those of its layers.
+                layer.scalability = ScalabilityMode::temporal(layer.scalability.temporal_layers);
+            }
+            Layer::new(registry, config, layer)
+        });
         let layers = layers.collect::<Result<Vec<Layer>, CodecError>>()?;
         let stats = VideoSenderStats { encoder: encoder_name(&layers), ..VideoSenderStats::default() };
         let shared = Arc::new(Shared {
@@ -123,6 +140,14 @@ impl VideoSender {
             rids: layers.iter().map(|layer| layer.config.rid.clone()).collect(),
             stats: Mutex::new(stats),
         });
+        let ssrcs = config.ssrcs.iter().copied().chain(std::iter::repeat(0));
+        let outgoing = Outgoing::new(
+            config.codec,
+            config.payload_type,
+            shared.rids.iter().cloned().zip(ssrcs),
+            config.transformer.clone(),
+            Box::new(output),
+        );
         let worker = Worker {
             shared: shared.clone(),
             counters: layers.iter().map(|layer| counters_of(&layer.config)).collect(),
@@ -133,7 +158,7 @@ impl VideoSender {
             first_timestamp_us: None,
             rtp_base: rand::random(),
             recent: Vec::new(),
-            output: Box::new(output),
+            outgoing,
         };
         let thread = std::thread::Builder::new()
             .name("sora-encode".to_owned())
@@ -200,7 +225,7 @@ struct Worker {
     rtp_base: u32,
     /// When the last pictures were taken, by our clock: the program's times need not mean anything.
     recent: Vec<Instant>,
-    output: Box<dyn FnMut(EncodedFrame) -> bool + Send>,
+    outgoing: Arc<Outgoing>,
 }
 
 impl Worker {
@@ -271,18 +296,14 @@ impl Worker {
 
     fn encode(&mut self, index: usize, picture: &I420Buffer, timestamp_us: i64) {
         let layer = &mut self.layers[index];
+        if self.outgoing.take_key_frame_wish(index) {
+            layer.request_key_frame();
+        }
         let Some(encoded) = layer.encode(picture, timestamp_us) else { return };
         let first = *self.first_timestamp_us.get_or_insert(timestamp_us);
         let ticks = (i128::from(timestamp_us.wrapping_sub(first)) * 9 / 100) as u32;
-        let packets = layer.packetize(&encoded.picture, self.rtp_base.wrapping_add(ticks));
-        if packets.payloads.is_empty() {
-            // Nobody gets this picture, so what refers to it is of no use to anybody.
-            return self.layers[index].request_key_frame();
-        }
         self.count(index, &encoded);
-        if !(self.output)(packets) {
-            self.layers[index].request_key_frame();
-        }
+        self.outgoing.send(index, encoded.picture, self.rtp_base.wrapping_add(ticks));
     }
 
     /// Before the picture goes out, so that whoever has received it finds it counted.

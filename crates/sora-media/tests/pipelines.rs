@@ -23,6 +23,7 @@ impl Packets {
         let packets = frame.payloads.iter().enumerate().map(|(index, payload)| {
             self.0 += 1;
             RtpPacket {
+                ssrc: 1,
                 payload_type,
                 sequence: self.0,
                 timestamp: frame.timestamp,
@@ -216,7 +217,7 @@ fn sound_arrives_with_its_pitch_and_level() {
     .expect("a sink");
     let wire = receiver.clone();
     let mut packets = Packets(0);
-    let sender = AudioSender::start(source.track(), 2, &OpusParameters::default(), move |frame| {
+    let sender = AudioSender::start(source.track(), 2, &OpusParameters::default(), None, move |frame| {
         packets.of(109, &frame).into_iter().for_each(|packet| wire.push(packet));
     })
     .expect("a sender");

@@ -15,7 +15,7 @@ fn transmit(rate: u32, channels: usize, fmtp: &str, chunk: usize, value: impl Fn
     let source = AudioSource::new(channels as i64, i64::from(rate)).expect("a source");
     let packets: Arc<Mutex<Vec<EncodedFrame>>> = Arc::default();
     let output = packets.clone();
-    let _sender = AudioSender::start(source.track(), channels, &parameters, move |frame| {
+    let _sender = AudioSender::start(source.track(), channels, &parameters, None, move |frame| {
         output.lock().expect("a lock").push(frame);
     })
     .expect("a sender");
@@ -36,6 +36,7 @@ fn transmit(rate: u32, channels: usize, fmtp: &str, chunk: usize, value: impl Fn
             && let Some(frame) = packets.next()
         {
             buffer.push(RtpPacket {
+                ssrc: 1,
                 payload_type: 109,
                 sequence: tick / 2,
                 timestamp: frame.timestamp,

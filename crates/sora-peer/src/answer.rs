@@ -111,6 +111,7 @@ impl PeerConnection {
                 offered_rids: Vec::new(),
                 ssrc: None,
                 sent_rids: Vec::new(),
+                layer_ssrcs: Vec::new(),
                 remote: None,
                 stopped: false,
             });

@@ -289,9 +289,7 @@ impl PeerConnection {
         if rids.is_empty() {
             transceiver.ssrc = Some(add(None));
         } else {
-            for rid in rids {
-                add(Some(rid.clone()));
-            }
+            transceiver.layer_ssrcs = rids.iter().map(|rid| add(Some(rid.clone())).0).collect();
             transceiver.sent_rids = rids.to_vec();
         }
     }

@@ -24,6 +24,7 @@ impl PeerConnection {
             offered_rids: init.rids,
             ssrc: None,
             sent_rids: Vec::new(),
+            layer_ssrcs: Vec::new(),
             remote: None,
             stopped: false,
         });

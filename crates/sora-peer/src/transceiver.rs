@@ -46,6 +46,8 @@ pub struct TransceiverInfo {
     pub codecs: Vec<Codec>,
     /// Bandwidth limit the peer announced, in bit/s.
     pub bandwidth_bps: Option<u64>,
+    /// Synchronisation sources of what this side sends: one, or one per simulcast layer, lowest first.
+    pub sent_ssrcs: Vec<u32>,
     /// True once the m-line was rejected or stopped.
     pub stopped: bool,
 }
@@ -66,6 +68,8 @@ pub(crate) struct Transceiver {
     pub(crate) ssrc: Option<(u32, Option<u32>)>,
     /// Simulcast layers this side sends, instead of the one stream of `ssrc`.
     pub(crate) sent_rids: Vec<String>,
+    /// The SSRC of each of them.
+    pub(crate) layer_ssrcs: Vec<u32>,
     /// The peer's last description of the m-line.
     pub(crate) remote: Option<MediaDescription>,
     pub(crate) stopped: bool,
@@ -85,6 +89,7 @@ impl Transceiver {
             remote_msid: remote.and_then(|media| media.msid.clone()),
             codecs: self.codecs.clone(),
             bandwidth_bps: remote.and_then(|media| media.bandwidth_bps),
+            sent_ssrcs: self.ssrc.map_or_else(|| self.layer_ssrcs.clone(), |(ssrc, _)| vec![ssrc]),
             stopped: self.stopped,
         }
     }

@@ -8,6 +8,8 @@ use bytes::Bytes;
 /// One received RTP packet after decryption, before its payload format is read.
 #[derive(Debug, Clone)]
 pub struct RtpPacket {
+    /// Synchronisation source it came from; that of the original if it was retransmitted.
+    pub ssrc: u32,
     /// Payload type as negotiated in the SDP.
     pub payload_type: u8,
     /// Sequence number unwrapped to 64 bits by the receiving session (RFC 3550 appendix A.1).

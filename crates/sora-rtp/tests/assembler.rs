@@ -92,6 +92,7 @@ fn packets(codec: VideoCodecType, frames: &[(bool, Vec<u8>)], start: Instant, pa
         let count = payloads.len();
         let mut push = |payload, marker| {
             packets.push(RtpPacket {
+                ssrc: 1,
                 payload_type: 96,
                 sequence,
                 timestamp: (index as u32).wrapping_mul(3000).wrapping_sub(9000),
@@ -280,6 +281,7 @@ fn memory_stays_bounded_without_a_key_frame() {
     let now = Instant::now();
     for sequence in 0..10_000u64 {
         assembler.push(RtpPacket {
+            ssrc: 1,
             payload_type: 96,
             sequence: sequence * 2,
             timestamp: 1,
@@ -319,6 +321,7 @@ fn a_flood_of_parameter_sets_is_walked_over_once_a_packet_and_ends_with_the_next
     let flood = 100_000_u64;
     let (mut out, mut asked) = (Vec::new(), 0);
     let packet = |sequence: u64, timestamp: u32, marker: bool, payload: &'static [u8]| RtpPacket {
+        ssrc: 1,
         payload_type: 96,
         sequence,
         timestamp,

@@ -135,6 +135,7 @@ fn tangled(spatial: usize, temporal: u8, count: usize, random: &mut Random) -> V
 
 fn packet(sequence: usize, picture: usize, marker: bool, payload: Bytes, start: Instant) -> RtpPacket {
     RtpPacket {
+        ssrc: 1,
         payload_type: 96,
         sequence: sequence as u64 + 65_500,
         timestamp: picture as u32 * 3000,

@@ -2,7 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sora_media::{CodecError, CodecRegistry, DegradationPreference, TrackKind, VideoCodecType};
+use sora_media::{CodecError, CodecRegistry, DegradationPreference, TrackKind, Transformer, VideoCodecType};
 use sora_signaling::message::{AudioOptions, Connect, Role, VideoOptions};
 use sora_transport::TlsOptions;
 use sora_transport::proxy::{Proxy, ProxyError};
@@ -21,6 +21,10 @@ pub struct ConnectionConfig {
     pub audio_source: Option<SentTrack>,
     /// Pictures to send.
     pub video_source: Option<SentTrack>,
+    /// Sees the encoded sound before it is sent.
+    pub audio_transformer: Option<Transformer>,
+    /// Sees the encoded pictures before they are sent.
+    pub video_transformer: Option<Transformer>,
     /// Limit for connecting the WebSocket.
     pub websocket_connection_timeout: Duration,
     /// Limit for the server's closing of the WebSocket.
@@ -83,6 +87,8 @@ impl ConnectionConfig {
             },
             audio_source: None,
             video_source: None,
+            audio_transformer: None,
+            video_transformer: None,
             websocket_connection_timeout: Duration::from_secs(30),
             websocket_close_timeout: Duration::from_secs(3),
             disconnect_wait_timeout: Duration::from_secs(5),

@@ -19,9 +19,11 @@ pub use dispatcher::ConnectionEvent;
 pub use parameters::{PARAMETERS, Parameter, ParameterError, ParameterKind, ParameterValue};
 pub use sent_track::SentTrack;
 pub use sora_media::{
-    AudioFrame, AudioSink, AudioSource, AudioStreamSink, Capability, CaptureError, CodecPreference, CodecRegistry,
-    DegradationPreference, FormatError, Implementation, OpenH264Error, PreferenceError, ReadOutcome, SinkError, Track,
-    TrackKind, TrackState, VideoCodecPreference, VideoCodecType, VideoFrame, VideoSink, VideoSource,
+    AudioFrame, AudioFrameMetadata, AudioSink, AudioSource, AudioStreamSink, Capability, CaptureError, CodecPreference,
+    CodecRegistry, DegradationPreference, FormatError, FrameDirection, FrameMetadata, FrameStream, FrameTransformer,
+    Implementation, OpenH264Error, PreferenceError, ReadOutcome, SinkError, Track, TrackKind, TrackState,
+    TransformableFrame, Transformer, TransformerThread, VideoCodecPreference, VideoCodecType, VideoFrame,
+    VideoFrameMetadata, VideoSink, VideoSource,
 };
 pub use sora_signaling::message::{
     AudioOptions, Connect, DataChannelDirection, DataChannelOptions, Role, VideoOptions, is_valid_label,

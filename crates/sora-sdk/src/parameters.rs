@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sora_media::DegradationPreference;
+use sora_media::{DegradationPreference, Transformer};
 use sora_signaling::message::{DataChannelOptions, Role};
 use sora_transport::Pem;
 
@@ -68,6 +68,10 @@ kinds! {
     AudioSource(SentTrack);
     /// A source of pictures.
     VideoSource(SentTrack);
+    /// A transformer of encoded sound.
+    AudioTransformer(Transformer);
+    /// A transformer of encoded pictures.
+    VideoTransformer(Transformer);
     /// PEM, as text or in a file.
     Pem(Pem);
     /// What gives way when there is not enough time or bandwidth.
@@ -166,6 +170,10 @@ parameters! {
     audio_source: AudioSource, |config, value| config.audio_source = Some(value);
     /// Pictures to send.
     video_source: VideoSource, |config, value| config.video_source = Some(value);
+    /// Sees the encoded sound before it is sent.
+    audio_frame_transformer: AudioTransformer, |config, value| config.audio_transformer = Some(value);
+    /// Sees the encoded pictures before they are sent.
+    video_frame_transformer: VideoTransformer, |config, value| config.video_transformer = Some(value);
     /// Whether sound is sent and received.
     audio: Flag => "/audio", |config, value| config.connect.audio = value.then(Default::default);
     /// Whether pictures are sent and received.

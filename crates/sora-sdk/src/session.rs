@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sora_media::{
-    AudioReceiver, AudioSender, CodecRegistry, DegradationPreference, OpusParameters, Track, TrackKind, VideoCodecType,
-    VideoReceiver, VideoSender, VideoSenderConfig,
+    AudioReceiver, AudioSender, AudioSenderTransform, CodecRegistry, DegradationPreference, FrameStream,
+    OpusParameters, Track, TrackKind, Transformer, VideoCodecType, VideoReceiver, VideoSender, VideoSenderConfig,
 };
 use sora_peer::{MediaKind, RtpPacket, TransceiverId, TransceiverInfo};
 use sora_signaling::message::{Encoding, Offer};
@@ -44,6 +44,8 @@ pub(crate) struct MediaSession {
     pub(crate) registry: Arc<CodecRegistry>,
     pub(crate) audio_source: Option<SentTrack>,
     pub(crate) video_source: Option<SentTrack>,
+    pub(crate) audio_transformer: Option<Transformer>,
+    pub(crate) video_transformer: Option<Transformer>,
     pub(crate) video_bitrate_bps: Option<u64>,
     pub(crate) start_bitrate_bps: u64,
     pub(crate) frames: FrameSender,
@@ -70,6 +72,8 @@ impl MediaSession {
             registry,
             audio_source: config.audio_source.clone(),
             video_source: config.video_source.clone(),
+            audio_transformer: config.audio_transformer.clone(),
+            video_transformer: config.video_transformer.clone(),
             video_bitrate_bps: config.video_bitrate_bps(),
             start_bitrate_bps,
             frames,
@@ -94,7 +98,11 @@ impl MediaSession {
             TrackKind::Audio => {
                 let Some(source) = &self.audio_source else { return };
                 let parameters = OpusParameters::from_fmtp(&codec.fmtp);
-                AudioSender::start(source.track(), source.channels(), &parameters, move |frame| {
+                let ssrc = info.sent_ssrcs.first().copied().unwrap_or_default();
+                let stream = FrameStream { ssrc, payload_type, mime_type: "audio/opus" };
+                let transform = self.audio_transformer.clone();
+                let transform = transform.map(|transformer| AudioSenderTransform { transformer, stream });
+                AudioSender::start(source.track(), source.channels(), &parameters, transform, move |frame| {
                     // Lost sound is concealed by the receiver; there is nothing to do about it here.
                     let _ = frames.send(id, payload_type, frame);
                 })
@@ -113,6 +121,9 @@ impl MediaSession {
                     screen_content: self.screen_content,
                     layers: simulcast::layers(&info.wanted_rids, &self.encodings),
                     degradation_preference: self.degradation_preference,
+                    transformer: self.video_transformer.clone(),
+                    payload_type,
+                    ssrcs: info.sent_ssrcs.clone(),
                 };
                 VideoSender::start(source.track(), &self.registry, &config, move |frame| {
                     frames.send(id, payload_type, frame)

@@ -9,6 +9,8 @@ __all__ = [
     "SoraSignalingErrorCode",
     "SoraSignalingType",
     "SoraTrackState",
+    "SoraTransformableAudioFrameType",
+    "SoraTransformableFrameDirection",
     "SoraVideoCodecImplementation",
     "SoraVideoCodecType",
 ]
@@ -96,3 +98,19 @@ class SoraVideoCodecImplementation(_Named):
     INTEL_VPL = 2
     NVIDIA_VIDEO_CODEC_SDK = 3
     AMD_AMF = 4
+
+
+class SoraTransformableFrameDirection(_Named):
+    """Which way an encoded frame goes."""
+
+    UNKNOWN = 0
+    RECEIVER = 1
+    SENDER = 2
+
+
+class SoraTransformableAudioFrameType(_Named):
+    """What encoded sound is: nothing, speech, or comfort noise."""
+
+    EMPTY = 0
+    SPEECH = 1
+    CN = 2

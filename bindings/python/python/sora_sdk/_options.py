@@ -6,6 +6,7 @@ import os
 from typing import Any, TypedDict
 
 from ._enums import SoraDegradationPreference
+from .sora_sdk_ext import SoraAudioFrameTransformer, SoraVideoFrameTransformer
 
 
 class ConnectionOptions(TypedDict, total=False):
@@ -15,6 +16,8 @@ class ConnectionOptions(TypedDict, total=False):
     bundle_id: str | None
     metadata: Any
     signaling_notify_metadata: Any
+    audio_frame_transformer: SoraAudioFrameTransformer | None
+    video_frame_transformer: SoraVideoFrameTransformer | None
     audio: bool | None
     video: bool | None
     audio_codec_type: str | None

@@ -188,6 +188,7 @@ fn hostile_packets_neither_grow_nor_break_it() {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let near = step as u32 * 480 + (seed >> 20);
         buffer.push(RtpPacket {
+            ssrc: 1,
             payload_type: 109,
             sequence: if seed.is_multiple_of(7) { u64::from(seed) } else { step },
             timestamp: if seed.is_multiple_of(50) { seed } else { near },

@@ -156,6 +156,7 @@ impl Run {
             arrivals.push((
                 at_ms,
                 RtpPacket {
+                    ssrc: 1,
                     payload_type: 109,
                     sequence,
                     timestamp: first.wrapping_sub(5000),

@@ -71,6 +71,7 @@ impl Scene {
             payload[at..at + 2].copy_from_slice(&[high | 0x80, low]);
         }
         let packet = RtpPacket {
+            ssrc: 1,
             payload_type: 120,
             sequence: self.sequences[index],
             timestamp: self.sequences[index] as u32 * 3000,
@@ -253,6 +254,7 @@ fn a_single_stream_is_forwarded_whatever_layer_is_asked_for() {
     let now = Instant::now();
     let mut take = |payload: &'static [u8], withheld: bool, sequence: u64, after: Duration| {
         let packet = RtpPacket {
+            ssrc: 1,
             payload_type: 120,
             sequence,
             timestamp: 0,
@@ -289,6 +291,7 @@ fn whatever_a_sender_sends_is_taken_and_goes_out_with_its_length() {
         for _ in 0..20_000 {
             let payload: Bytes = (0..random(12)).map(|_| random(256) as u8).collect();
             let packet = RtpPacket {
+                ssrc: 1,
                 payload_type: 120,
                 sequence: random(1 << 20) << (random(2) * 43),
                 timestamp: random(1 << 31) as u32 * 2,

@@ -124,6 +124,7 @@ mod tests {
 
     fn packet(sequence: u64, timestamp: u32, arrival: Instant) -> RtpPacket {
         RtpPacket {
+            ssrc: 1,
             payload_type: 120,
             sequence,
             timestamp,

@@ -305,6 +305,7 @@ impl RtpSession {
             ssrc,
             rid: stream.rid.clone(),
             packet: RtpPacket {
+                ssrc,
                 payload_type,
                 sequence,
                 timestamp: header.timestamp,

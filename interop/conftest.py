@@ -1,8 +1,8 @@
 """Fixtures of the interoperability tests: the development server, interpreters, and children that always end.
 
 SORA_DEVSERVER is the server's binary, SORA_REFERENCE_PYTHON an interpreter with the reference package, SORA_NPM_DIR a
-folder with node_modules/sora-js-sdk and node_modules/playwright-core. Tests are skipped, with the reason, where what
-they need is absent. Every port is chosen by the system.
+folder with node_modules of sora-js-sdk, playwright-core and pyright. Tests are skipped, with the reason, where what they
+need is absent. Every port is chosen by the system.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def openh264() -> str:
 def npm_dir() -> Path:
     """The folder with node_modules; checked together with node itself."""
     folder = _required("SORA_NPM_DIR")
-    for module in ("sora-js-sdk", "playwright-core"):
+    for module in ("sora-js-sdk", "playwright-core", "pyright"):
         if not (folder / "node_modules" / module).is_dir():
             pytest.skip(f"SORA_NPM_DIR has no node_modules/{module}")
     if shutil.which("node") is None:

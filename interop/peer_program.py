@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 from sora_sdk import (
     Sora,
+    SoraAudioFrameTransformer,
     SoraAudioStreamSink,
     SoraVideoCodecImplementation,
+    SoraVideoFrameTransformer,
     SoraVideoSink,
     create_video_codec_preference_from_implementation,
     get_video_codec_capability,
@@ -58,6 +60,21 @@ def make_sora(openh264: str | None) -> Sora:
     return Sora(openh264=openh264, video_codec_preference=preference)
 
 
+def cipher(kind: str) -> Any:
+    """A transformer that encrypts what is clear and decrypts what is not. What servers look at stays in the clear."""
+    made = SoraVideoFrameTransformer() if kind == "video" else SoraAudioFrameTransformer()
+    clear = 10 if kind == "video" else 1
+
+    def on_transform(frame: Any) -> None:
+        data = frame.get_data().copy()
+        data[clear:] ^= 0x5A
+        frame.set_data(data)
+        made.enqueue(frame)
+
+    made.on_transform = on_transform
+    return made
+
+
 class Peer:
     """A connection with everything its callbacks delivered."""
 
@@ -75,6 +92,7 @@ class Peer:
         self.frames_of: dict[str, int] = {}
         self.wide_since: float | None = None
         self.sinks: list[Any] = []
+        self.transformers: list[Any] = []
         self.tracks: list[Any] = []
         self.identities: list[tuple[str, str, str]] = []
         self.created, self.disconnected, self.label_open = threading.Event(), threading.Event(), threading.Event()
@@ -93,6 +111,10 @@ class Peer:
                 "video_source": self.video_source,
                 "video_codec_type": args.codec,
             }
+            if args.encrypted:
+                self.transformers = [cipher("audio"), cipher("video")]
+                names = ("audio_frame_transformer", "video_frame_transformer")
+                sources.update(zip(names, self.transformers, strict=True))
         arguments = {
             "signaling_urls": [args.url],
             "role": ROLES[args.role],
@@ -177,6 +199,9 @@ class Peer:
         self.tracks.append(track)
         # Read now: the reference aborts the process when an ended track is asked for its stream id.
         self.identities.append((track.kind, track.id, track.stream_id))
+        if self.args.encrypted:
+            self.transformers.append(cipher(track.kind))
+            track.set_frame_transformer(self.transformers[-1])
         if track.kind == "video":
             sink = SoraVideoSink(track)
             sink.on_frame = partial(self.on_video, track.id)
@@ -324,6 +349,7 @@ def main() -> int:
     parser.add_argument("--openh264", help="library for H.264")
     parser.add_argument("--size", default="640x480", help="of the pictures to publish")
     parser.add_argument("--width-wanted", type=int, help="--seconds counts from when pictures are so wide")
+    parser.add_argument("--encrypted", action="store_true", help="encrypt what is sent, decrypt what comes")
     parser.add_argument("--more", default="{}", help="more arguments of create_connection, as JSON")
     args = parser.parse_args()
     media.WIDTH, media.HEIGHT = (int(side) for side in args.size.split("x"))

@@ -89,6 +89,18 @@ def test_we_publish(
     check_ending(received, mode)
 
 
+@pytest.mark.parametrize("codec", ["VP8", "VP9"])
+@pytest.mark.parametrize("we_publish", [True, False])
+def test_encrypted(
+    devserver: str, our_python: str, reference_python: str, children: list[Child], channel: str,
+    we_publish: bool, codec: str,
+) -> None:  # fmt: skip
+    """Frames that a transformer of one package encrypts, one of the other decrypts."""
+    publisher, receiver = (our_python, reference_python) if we_publish else (reference_python, our_python)
+    _, received = run_pair(children, devserver, channel, publisher, receiver, codec, encrypted=True)
+    check_media(received, codec)
+
+
 @pytest.mark.parametrize(("rid", "width"), [("r0", 320), ("r1", 640), ("r2", 1280)])
 @pytest.mark.parametrize("we_publish", [True, False])
 def test_simulcast(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,14 +20,22 @@ from sora_sdk import SoraAudioSink, aio
 SAMPLE_RATE, CHANNELS = 48_000, 2
 
 
+def open_window(title: str) -> Callable[[np.ndarray], None]:
+    import cv2
+
+    def draw(picture: np.ndarray) -> None:
+        cv2.imshow(title, picture)
+        cv2.waitKey(1)
+
+    return draw
+
+
 async def show(track: aio.Track, window: bool, counts: Counter[str]) -> None:
-    if window:
-        import cv2
+    draw = open_window(track.stream_id) if window else None
     async for frame in track:
         counts[f"pictures of {track.stream_id}"] += 1
-        if window:
-            cv2.imshow(track.stream_id, frame.data())
-            cv2.waitKey(1)
+        if draw is not None:
+            draw(frame.data())
 
 
 async def play(track: aio.Track, speaker: str, counts: Counter[str]) -> None:

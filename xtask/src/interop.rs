@@ -22,7 +22,8 @@ const HELPERS: [(&str, &[&str]); 3] = [
     ("tinyproxy", &["tinyproxy"]),
     ("pulseaudio", &["pulseaudio", "libasound2-plugins", "libportaudio2"]),
 ];
-const NODE_PACKAGES: [(&str, &str); 2] = [("sora-js-sdk", "2026.1.0"), ("playwright-core", "1.65.1")];
+const NODE_PACKAGES: [(&str, &str); 3] =
+    [("sora-js-sdk", "2026.1.0"), ("playwright-core", "1.65.1"), ("pyright", "1.1.414")];
 
 /// `cargo xtask interop`.
 ///

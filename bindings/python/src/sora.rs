@@ -64,8 +64,22 @@ impl Sora {
         SoraVideoSource::create(py)
     }
 
-    /// Makes a connection. It connects when its connect() is called. See the stub file for all arguments.
-    #[pyo3(signature = (*args, **kwargs))]
+    #[doc = include_str!("create_connection.txt")]
+    #[pyo3(
+        signature = (*args, **kwargs),
+        text_signature = "($self, signaling_urls, role, channel_id, client_id=None, bundle_id=None, metadata=None, \
+            signaling_notify_metadata=None, audio_source=None, video_source=None, audio_frame_transformer=None, \
+            video_frame_transformer=None, audio=None, video=None, audio_codec_type=None, video_codec_type=None, \
+            video_bit_rate=None, audio_bit_rate=None, video_vp9_params=None, video_av1_params=None, \
+            video_h264_params=None, audio_opus_params=None, simulcast=None, spotlight=None, \
+            spotlight_number=None, simulcast_rid=None, simulcast_request_rid=None, spotlight_focus_rid=None, \
+            spotlight_unfocus_rid=None, forwarding_filter=None, forwarding_filters=None, data_channels=None, \
+            data_channel_signaling=None, ignore_disconnect_websocket=None, data_channel_signaling_timeout=None, \
+            disconnect_wait_timeout=None, websocket_close_timeout=None, websocket_connection_timeout=None, \
+            audio_streaming_language_code=None, insecure=None, client_cert=None, client_key=None, ca_cert=None, \
+            proxy_url=None, proxy_username=None, proxy_password=None, proxy_agent=None, \
+            degradation_preference=None, user_agent=None)"
+    )]
     fn create_connection(
         &self,
         py: Python<'_>,

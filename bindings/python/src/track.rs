@@ -13,7 +13,7 @@ pub(crate) struct SoraTrackInterface {
 
 #[pymethods]
 impl SoraTrackInterface {
-    /// "audio" or "video".
+    /// What it carries: "audio" or "video".
     #[getter]
     fn kind(&self) -> &'static str {
         self.track.kind().as_str()

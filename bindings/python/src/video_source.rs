@@ -33,8 +33,10 @@ impl SoraVideoSource {
     ///
     /// Without a timestamp the picture counts as captured now. Deprecated: timestamp in seconds since the epoch as of
     /// time.time(), or timestamp_us in microseconds. By position a float is seconds and an int microseconds, as the
-    /// documented forms have it; by name both are taken as numbers. The picture is converted in the calling thread with the GIL released;
-    /// the array may be changed when the call has returned. Raises TypeError for anything that is no such array and
+    /// documented forms have it; by name both are taken as numbers.
+    ///
+    /// May be called from any thread and does not block: the picture is converted in the calling thread with the GIL
+    /// released, and the array may be changed when the call has returned. Raises TypeError for anything that is no such array and
     /// ValueError for pictures beyond 16383 pixels on a side.
     #[pyo3(
         signature = (ndarray, when = None, *, timestamp = None, timestamp_us = None),

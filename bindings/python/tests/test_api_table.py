@@ -35,7 +35,6 @@ def test_every_name_is_in_the_table_once() -> None:
     names = [name for name, *_ in ROWS]
     assert len(names) == len(set(names))
     arguments = {"signaling_urls", "role", "channel_id", "audio_source", "video_source"}
-    arguments |= {"audio_frame_transformer", "video_frame_transformer"}
     extra = {f"Sora.create_connection({name})" for name in arguments}
     assert set(names) ^ there_is() <= extra
 

@@ -34,6 +34,8 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "VideoSource": (Sora().create_video_source(), 1),
     "Pem": (b"-----BEGIN", 1.5),
     "Degradation": (sora_sdk.SoraDegradationPreference.BALANCED, 4),
+    "AudioTransformer": (sora_sdk.SoraAudioFrameTransformer(), sora_sdk.SoraVideoFrameTransformer()),
+    "VideoTransformer": (sora_sdk.SoraVideoFrameTransformer(), sora_sdk.SoraAudioFrameTransformer()),
 }
 #: Where values that are sent stand in the connect message.
 PLACES = {
@@ -46,7 +48,7 @@ NOT_SENT = {
     "signaling_urls", "audio_source", "video_source", "data_channel_signaling_timeout", "disconnect_wait_timeout",
     "websocket_close_timeout", "websocket_connection_timeout", "insecure", "client_cert", "client_key", "ca_cert",
     "proxy_url", "proxy_username", "proxy_password", "proxy_agent", "user_agent",
-    "degradation_preference",
+    "degradation_preference", "audio_frame_transformer", "video_frame_transformer",
 }  # fmt: skip
 
 
@@ -69,7 +71,7 @@ def sent_connect(client: Client) -> dict[str, Any]:
     raise AssertionError("no connect message was told")
 
 
-@pytest.mark.parametrize(("name", "kind"), [p for p in PARAMETERS if p[1] != "NotYet"])
+@pytest.mark.parametrize(("name", "kind"), PARAMETERS)
 def test_each_argument_takes_its_kind_and_no_other(name: str, kind: str) -> None:
     assert isinstance(connection(**{name: example(name, kind)}), SoraConnection)
     with pytest.raises((TypeError, ValueError), match=name if kind not in {"Urls"} else "signaling_urls"):
@@ -81,7 +83,7 @@ def test_none_is_as_good_as_leaving_it_out(name: str) -> None:
     assert isinstance(connection(**{name: None}), SoraConnection)
 
 
-@pytest.mark.parametrize(("name", "kind"), [p for p in PARAMETERS if p[1] != "NotYet" and p[0] not in NOT_SENT])
+@pytest.mark.parametrize(("name", "kind"), [p for p in PARAMETERS if p[0] not in NOT_SENT])
 def test_each_argument_that_is_sent_arrives_at_its_place(
     make_client: Callable[..., Client], name: str, kind: str
 ) -> None:
@@ -167,7 +169,9 @@ STUB_TYPES = {
     "Integer": "int | None = None", "Seconds": "int | None = None", "Json": "Any = None",
     "ForwardingFilter": "dict[str, Any] | None = None", "DataChannels": "list[dict[str, Any]] | None = None",
     "AudioSource": "SoraTrackInterface | None = None", "VideoSource": "SoraTrackInterface | None = None",
-    "Pem": "str | os.PathLike[str] | bytes | None = None", "NotYet": "None = None",
+    "Pem": "str | os.PathLike[str] | bytes | None = None",
+    "AudioTransformer": "SoraAudioFrameTransformer | None = None",
+    "VideoTransformer": "SoraVideoFrameTransformer | None = None",
     "Degradation": "SoraDegradationPreference | int | None = None",
 }  # fmt: skip
 
@@ -178,3 +182,13 @@ def test_the_stub_says_the_same() -> None:
     types = {name: "str" if name == "channel_id" else STUB_TYPES[kind] for name, kind in PARAMETERS}
     expected = "".join(f"        {name}: {text},\n" for name, text in types.items())
     assert f"        self,\n{expected}    ) -> SoraConnection:" in stub, f"the signature should be\n{expected}"
+
+
+def test_the_signature_and_the_documentation_say_the_same() -> None:
+    shown = list(inspect.signature(Sora.create_connection).parameters.values())[1:]
+    assert [parameter.name for parameter in shown] == [name for name, _ in PARAMETERS]
+    assert [p.name for p in shown if p.default is inspect.Parameter.empty] == list(REQUIRED)
+    documented = " ".join((inspect.getdoc(Sora.create_connection) or "").split())
+    for name, _, doc in _parameters():
+        line = f"{name}: {' '.join(doc.split())}"
+        assert line in documented, f"create_connection.txt should say: {line}"

@@ -61,6 +61,28 @@ keeper.wait(lambda record: record.levelno >= logging.WARNING)
     assert all(" sora_sdk" in line for line in lines), log
 
 
+def test_a_program_can_write_among_the_records() -> None:
+    out, log = run("""
+keeper = Keeper()
+logging.getLogger("sora_sdk").addHandler(keeper)
+sora_sdk.enable_libwebrtc_log(SoraLoggingSeverity.VERBOSE)
+for severity in SoraLoggingSeverity:
+    sora_sdk.rtc_log(severity, f"100 % {severity.name}")
+sora_sdk.rtc_log(1, "a number")
+print([(record.levelname, record.getMessage(), record.funcName, record.lineno > 0) for record in keeper.records])
+for wrong in ((9, "x"), ("INFO", "x"), (SoraLoggingSeverity.INFO, 1), (-1, "x")):
+    try:
+        sora_sdk.rtc_log(*wrong)
+    except TypeError:
+        continue
+    raise AssertionError(wrong)
+""")
+    levels = ["DEBUG", "INFO", "WARNING", "ERROR", "INFO"]
+    texts = ["100 % VERBOSE", "100 % INFO", "100 % WARNING", "100 % ERROR", "a number"]
+    assert eval(out) == [(level, text, "<module>", True) for level, text in zip(levels, texts, strict=True)]
+    assert log == ""
+
+
 def test_a_programs_own_handlers_get_the_records() -> None:
     out, log = run("""
 keeper = Keeper()

@@ -165,9 +165,7 @@ def test_what_is_known_of_a_picture(make_client: MakeClient) -> None:
         assert frame.contributing_sources.dtype == np.uint32
         assert "video/VP8" in repr(frame)
 
-    _, feeder = publisher(
-        make_client, video_frame_transformer=transformer(lambda frame: note(sent, frame))
-    )
+    _, feeder = publisher(make_client, video_frame_transformer=transformer(lambda frame: note(sent, frame)))
     client = make_client("recvonly").connect()
     track, pictures, _sink = receive(client)
     track.set_frame_transformer(transformer(lambda frame: note(received, frame)))  # type: ignore[attr-defined]

@@ -142,10 +142,7 @@ fn spatial_layers_are_left_out_for_a_transformer() {
     let (frames, seen) = mpsc::channel();
     let source = VideoSource::new();
     let config = VideoSenderConfig {
-        layers: vec![VideoLayerConfig {
-            scalability: "L3T1".parse().expect("a mode"),
-            ..VideoLayerConfig::default()
-        }],
+        layers: vec![VideoLayerConfig { scalability: "L3T1".parse().expect("a mode"), ..VideoLayerConfig::default() }],
         transformer: Some(Transformer::new(move |mut frame: TransformableFrame| {
             frame.data = [&frame.data[..], b"tail"].concat().into();
             let _ = frames.send(metadata(&frame).key_frame);

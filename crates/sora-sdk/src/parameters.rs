@@ -155,39 +155,39 @@ parameters! {
     signaling_urls: Urls, |config, value| config.signaling_urls = value;
     /// sendonly, recvonly or sendrecv.
     role: Role => "/role", |config, value| config.connect.role = Some(value);
-    /// The channel to join.
+    /// The channel to join, 1 to 255 bytes.
     channel_id: Text => "/channel_id", |config, value| config.connect.channel_id = value;
-    /// The program's own name for this connection.
+    /// The program's own name for this connection, shown to the others; at most 255 bytes.
     client_id: Text => "/client_id", |config, value| config.connect.client_id = Some(value);
-    /// Name shared by the connections of one user.
+    /// Name shared by the connections of one user, which do not receive each other; at most 255 bytes.
     bundle_id: Text => "/bundle_id", |config, value| config.connect.bundle_id = Some(value);
-    /// Authentication data. Never logged.
+    /// Authentication data: any JSON value, for example {"access_token": TOKEN}. Never logged.
     metadata: Json => "/metadata", |config, value| config.connect.metadata = Some(value);
-    /// Shown to the others in notifications.
+    /// Shown to the others in notifications: any JSON value.
     signaling_notify_metadata: Json => "/signaling_notify_metadata",
         |config, value| config.connect.signaling_notify_metadata = Some(value);
-    /// Sound to send.
+    /// Sound to send: a source, or a track that another connection receives.
     audio_source: AudioSource, |config, value| config.audio_source = Some(value);
-    /// Pictures to send.
+    /// Pictures to send: a source, or a track that another connection receives.
     video_source: VideoSource, |config, value| config.video_source = Some(value);
     /// Sees the encoded sound before it is sent.
     audio_frame_transformer: AudioTransformer, |config, value| config.audio_transformer = Some(value);
     /// Sees the encoded pictures before they are sent.
     video_frame_transformer: VideoTransformer, |config, value| config.video_transformer = Some(value);
-    /// Whether sound is sent and received.
+    /// Whether sound is sent and received; it is unless this is false.
     audio: Flag => "/audio", |config, value| config.connect.audio = value.then(Default::default);
-    /// Whether pictures are sent and received.
+    /// Whether pictures are sent and received; they are unless this is false.
     video: Flag => "/video", |config, value| config.connect.video = value.then(Default::default);
-    /// Codec for sound: OPUS.
+    /// Codec for sound: OPUS; the server's choice if not given.
     audio_codec_type: Text => "/audio/codec_type",
         |config, value| if let Some(audio) = &mut config.connect.audio { audio.codec_type = Some(value) };
-    /// Codec for pictures: VP8, VP9, AV1, H264 or H265.
+    /// Codec for pictures: VP8, VP9, AV1, H264 or H265; the server's choice if not given, VP9 for Sora.
     video_codec_type: Text => "/video/codec_type",
         |config, value| if let Some(video) = &mut config.connect.video { video.codec_type = Some(value) };
-    /// Bit rate of pictures in kbit/s.
+    /// Bit rate of pictures in kbit/s, 1 to 50000; the server's choice if not given.
     video_bit_rate: Integer => "/video/bit_rate",
         |config, value| if let Some(video) = &mut config.connect.video { video.bit_rate = Some(value) };
-    /// Bit rate of sound in kbit/s.
+    /// Bit rate of sound in kbit/s, 6 to 510; the server's choice if not given.
     audio_bit_rate: Integer => "/audio/bit_rate",
         |config, value| if let Some(audio) = &mut config.connect.audio { audio.bit_rate = Some(value) };
     /// VP9 settings, for example {"profile_id": 0}.
@@ -199,33 +199,34 @@ parameters! {
     /// H.264 settings, for example {"profile_level_id": "42e01f"}.
     video_h264_params: Json => "/video/h264_params",
         |config, value| if let Some(video) = &mut config.connect.video { video.h264_params = Some(value) };
-    /// Opus settings, which the server puts into its offer.
+    /// Opus settings, which the server puts into its offer, for example {"stereo": true, "usedtx": true}.
     audio_opus_params: Json => "/audio/opus_params",
         |config, value| if let Some(audio) = &mut config.connect.audio { audio.opus_params = Some(value) };
-    /// Send pictures in several sizes.
+    /// Send pictures in several sizes, of which each receiver gets one.
     simulcast: Flag => "/simulcast", |config, value| config.connect.simulcast = Some(value);
     /// Receive recent speakers only.
     spotlight: Flag => "/spotlight", |config, value| config.connect.spotlight = Some(value);
-    /// How many speakers.
+    /// How many speakers are received, 1 to 8.
     spotlight_number: Integer => "/spotlight_number", |config, value| config.connect.spotlight_number = Some(value);
     /// Simulcast layer to receive: r0, r1 or r2. Newer servers read simulcast_request_rid.
     simulcast_rid: Text => "/simulcast_rid", |config, value| config.connect.simulcast_rid = Some(value);
     /// Simulcast layer to receive: none, r0, r1 or r2.
     simulcast_request_rid: Text => "/simulcast_request_rid",
         |config, value| config.connect.simulcast_request_rid = Some(value);
-    /// Layer to receive of speakers.
+    /// Simulcast layer to receive of speakers: none, r0, r1 or r2.
     spotlight_focus_rid: Text => "/spotlight_focus_rid",
         |config, value| config.connect.spotlight_focus_rid = Some(value);
-    /// Layer to receive of the others.
+    /// Simulcast layer to receive of the others: none, r0, r1 or r2.
     spotlight_unfocus_rid: Text => "/spotlight_unfocus_rid",
         |config, value| config.connect.spotlight_unfocus_rid = Some(value);
-    /// What to receive and what not. Newer servers read forwarding_filters.
+    /// What to receive and what not: rules of field, operator and values. Newer servers read forwarding_filters.
     forwarding_filter: ForwardingFilter => "/forwarding_filter",
         |config, value| config.connect.forwarding_filter = Some(value);
     /// What to receive and what not: a list of filters.
     forwarding_filters: Json => "/forwarding_filters",
         |config, value| config.connect.forwarding_filters = Some(value);
-    /// Channels for messages of the program; labels begin with #.
+    /// Channels for messages of the program: label (begins with #), direction (sendonly, recvonly, sendrecv), and as wanted
+    /// ordered, max_packet_life_time, max_retransmits, protocol, compress, header.
     data_channels: DataChannels => "/data_channels", |config, value| config.connect.data_channels = value;
     /// Move signaling to data channels.
     data_channel_signaling: Flag => "/data_channel_signaling",
@@ -246,23 +247,23 @@ parameters! {
         |config, value| config.connect.audio_streaming_language_code = Some(value);
     /// Accept any server certificate. For tests only.
     insecure: Flag, |config, value| config.tls.insecure = value;
-    /// Certificate chain to show to a server that asks for one.
+    /// Certificate chain to show to a server that asks for one: a path, or PEM itself.
     client_cert: Pem, |config, value| config.tls.client_cert = Some(value);
-    /// Private key of client_cert.
+    /// Private key of client_cert: a path, or PEM itself. Never logged.
     client_key: Pem, |config, value| config.tls.client_key = Some(value);
-    /// Certificates of the authorities to trust instead of the system's.
+    /// Certificates of the authorities to trust instead of the system's: a path, or PEM itself.
     ca_cert: Pem, |config, value| config.tls.ca_cert = Some(value);
     /// HTTP proxy (http://HOST:PORT) for signaling and for TURN over TCP and TLS.
     proxy_url: Text, |config, value| config.proxy.url = value;
     /// User name for the proxy.
     proxy_username: Text, |config, value| config.proxy.username = value;
-    /// Password for the proxy.
+    /// Password for the proxy. Never logged.
     proxy_password: Text, |config, value| config.proxy.password = value;
-    /// User-Agent told to the proxy.
+    /// User-Agent told to the proxy; none if not given.
     proxy_agent: Text, |config, value| config.proxy.agent = value;
     /// What gives way when there is not enough time or bandwidth for the pictures: their size, their number, or both.
     degradation_preference: Degradation, |config, value| config.degradation_preference = value;
-    /// User-Agent of the WebSocket upgrade.
+    /// User-Agent of the WebSocket upgrade; this library's own if not given.
     user_agent: Text, |config, value| config.user_agent = Some(value);
 }
 

@@ -235,7 +235,7 @@ def stats(options: argparse.Namespace) -> int:
     """python -m sora_sdk stats"""
 
     def line(now: dict[str, dict[str, Any]], before: dict[str, dict[str, Any]], seconds: float) -> str:
-        words = []
+        words: list[str] = []
         for key, one in now.items():
             if one["type"] != "inbound-rtp":
                 continue

@@ -64,7 +64,8 @@ async def _stream(server: DevServer, options: argparse.Namespace) -> dict[str, A
         while True:
             await microphone.send(next(blocks))
 
-    url, channel, watching = server.signaling_url, "demo", []
+    url, channel = server.signaling_url, "demo"
+    watching: list[asyncio.Future[None]] = []
     started = time.monotonic()
     async with aio.Connection(url, channel, "recvonly", sora=sora) as receiver:
         connect_s = time.monotonic() - started
@@ -86,7 +87,9 @@ async def _stream(server: DevServer, options: argparse.Namespace) -> dict[str, A
         await asyncio.sleep(0.1)
         following.cancel()
     await asyncio.gather(*watching, return_exceptions=True)
-    latency = np.percentile(np.array(watcher.latencies) * 1000, [50, 95]) if watcher.latencies else [None, None]
+    percentile = [
+        round(float(np.percentile(watcher.latencies, part)) * 1000, 1) if watcher.latencies else None for part in (50, 95)
+    ]
     encoders = [one.get("encoderImplementation") for one in stats if one["type"] == "outbound-rtp"]
     return {
         "codec": options.codec,
@@ -95,8 +98,8 @@ async def _stream(server: DevServer, options: argparse.Namespace) -> dict[str, A
         "connect_ms": round(connect_s * 1000, 1),
         "pictures_sent": total,
         "pictures_received": len(watcher.latencies),
-        "latency_ms_p50": None if latency[0] is None else round(float(latency[0]), 1),
-        "latency_ms_p95": None if latency[1] is None else round(float(latency[1]), 1),
+        "latency_ms_p50": percentile[0],
+        "latency_ms_p95": percentile[1],
         "sound_received_s": watcher.sounds / 100,
         "sound_heard": watcher.loud > watcher.sounds // 4 > 0,
     }

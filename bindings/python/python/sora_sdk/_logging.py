@@ -20,10 +20,8 @@ def rtc_log(severity: SoraLoggingSeverity | int, message: str, /) -> None:
 
     severity: VERBOSE (0) to ERROR (3); nothing is written with NONE (4). Raises TypeError for anything else.
     """
-    if not isinstance(severity, int) or not isinstance(message, str):
-        raise TypeError("rtc_log() expects a SoraLoggingSeverity and a str")
-    if not 0 <= severity <= len(LEVELS):
-        raise TypeError(f"rtc_log() expects a SoraLoggingSeverity (0 to 4), not {severity}")
+    if not isinstance(severity, int) or not isinstance(message, str) or not 0 <= severity <= len(LEVELS):
+        raise TypeError(f"rtc_log() expects a SoraLoggingSeverity (0 to 4) and a str, not {severity!r} and {message!r}")
     if severity < len(LEVELS):
         LOGGER.log(LEVELS[severity], "%s", message, stacklevel=2)
 

@@ -115,7 +115,7 @@ def sound_file(path: Path) -> Iterator[Sound]:
     rate, samples = _read_sound(path)
     if rate != SAMPLE_RATE:
         at = np.arange(0, len(samples) - 1, rate / SAMPLE_RATE)
-        columns = [np.interp(at, np.arange(len(samples)), column) for column in samples.T]
+        columns = [np.interp(at, np.arange(len(samples)), samples[:, n]) for n in range(samples.shape[1])]
         samples = np.stack(columns, axis=1).astype(np.int16)
     if not len(samples):
         raise MissingError(f"{path}: no sound in this file")

@@ -17,6 +17,7 @@ import pytest
 from conftest import wait_until
 
 from sora_sdk import Sora, aio
+from sora_sdk._doctor import has_decoder_flaw
 from sora_sdk.testing import DevServer
 
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "sora_sdk"]
@@ -47,6 +48,14 @@ def test_the_doctor_tells_what_there_is_and_what_to_do() -> None:
         assert line in ran.stdout
     assert "[!!] ws://127.0.0.1:9/signaling: WEBSOCKET_HANDSHAKE_FAILED" in ran.stdout
     assert "is the URL right" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("version", "flawed"),
+    [("2.3.1", True), ("2.5.0", True), ("2.5.1", False), ("2.10.0", False), (None, False), ("x", False)],
+)
+def test_the_doctor_knows_which_openh264_is_flawed(version: str | None, flawed: bool) -> None:
+    assert has_decoder_flaw(version) is flawed
 
 
 def test_the_doctor_tries_a_server(server: DevServer) -> None:

@@ -88,7 +88,8 @@ async def _stream(server: DevServer, options: argparse.Namespace) -> dict[str, A
         following.cancel()
     await asyncio.gather(*watching, return_exceptions=True)
     percentile = [
-        round(float(np.percentile(watcher.latencies, part)) * 1000, 1) if watcher.latencies else None for part in (50, 95)
+        round(float(np.percentile(watcher.latencies, part)) * 1000, 1) if watcher.latencies else None
+        for part in (50, 95)
     ]
     encoders = [one.get("encoderImplementation") for one in stats if one["type"] == "outbound-rtp"]
     return {

@@ -14,16 +14,24 @@ from typing import Any
 
 import numpy as np
 
-from . import Sora, SoraSignalingErrorCode, __version__, aio, get_video_codec_capability
+from . import Sora, SoraSignalingErrorCode, SoraVideoCodecImplementation, __version__, aio, get_video_codec_capability
 from .devserver import DevServer
 from ._errors import SoraConnectionError, SoraError
 from ._media import MissingError, optional
 
 _OK, _MISSING, _BROKEN = "ok", "--", "!!"
+#: The first OpenH264 without CVE-2025-27091.
+_MENDED_OPENH264 = (2, 5, 1)
 
 
 def _say(mark: str, what: str, advice: str = "") -> None:
     print(f"[{mark}] {what}" + (f"\n     {advice}" if advice else ""), flush=True)
+
+
+def has_decoder_flaw(version: str | None) -> bool:
+    """True of an OpenH264 whose decoder can be made to write beyond its memory."""
+    numbers = (version or "").split(".")
+    return all(n.isdecimal() for n in numbers) and tuple(int(n) for n in numbers) < _MENDED_OPENH264
 
 
 def _codecs(options: argparse.Namespace) -> bool:
@@ -36,6 +44,10 @@ def _codecs(options: argparse.Namespace) -> bool:
                 can = " and ".join(n for n, there in (("encode", codec.encoder), ("decode", codec.decoder)) if there)
                 version = codec.parameters.version
                 _say(_OK, f"{codec.type.name}: {can} ({engine.name.name.lower()}{f' {version}' if version else ''})")
+        flawed = {codec.parameters.version for codec in engine.codecs if has_decoder_flaw(codec.parameters.version)}
+        if engine.name is SoraVideoCodecImplementation.CISCO_OPENH264 and flawed:
+            advice = "use 2.5.1 or newer, unless your distribution has mended it under the old number"
+            _say(_BROKEN, f"OpenH264 {', '.join(map(str, flawed))} has CVE-2025-27091 in its decoder", advice)
     for warning in caught:
         _say(_BROKEN, f"OpenH264: {warning.message}")
     if options.openh264 is None:

@@ -24,7 +24,10 @@ PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "sora_sdk"]
 
 
 def run(*arguments: str, limit: float = 60) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PROGRAM, *arguments], check=False, capture_output=True, text=True, timeout=limit)
+    ran = subprocess.run([*PROGRAM, *arguments], check=False, capture_output=True, text=True, timeout=limit)
+    # asyncio's debug mode complains of steps that take more than 0.1 s, which tells how busy the machine is.
+    ran.stderr = re.sub(r"^Executing <.* seconds\n", "", ran.stderr, flags=re.MULTILINE)
+    return ran
 
 
 @pytest.fixture(scope="module")

@@ -89,14 +89,14 @@ def _sound(_: argparse.Namespace) -> bool:
 
 
 def _loopback(_: argparse.Namespace) -> bool:
-    async def connect() -> float:
-        with DevServer() as server:
-            started = time.monotonic()
-            async with aio.Connection(server.signaling_url, "doctor", timeout=10):
-                return time.monotonic() - started
+    async def connect(url: str) -> float:
+        started = time.monotonic()
+        async with aio.Connection(url, "doctor", timeout=10):
+            return time.monotonic() - started
 
     try:
-        seconds = asyncio.run(connect())
+        with DevServer() as server:
+            seconds = asyncio.run(connect(server.signaling_url))
     except (SoraError, RuntimeError) as error:
         _say(_BROKEN, f"a connection over this machine's loopback: {error}", "does a firewall block UDP on 127.0.0.1?")
         return False

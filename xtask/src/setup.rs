@@ -5,9 +5,13 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::process::{Context, Outcome, on_path, output, run};
 
+/// How long another apt may hold its lock, and how often it is looked at.
+const LOCK_LIMIT: Duration = Duration::from_secs(120);
+const LOCK_INTERVAL: Duration = Duration::from_secs(3);
 /// Interpreters to try, best first.
 const PYTHONS: [&str; 6] = ["python3.11", "python3", "python3.12", "python3.13", "python3.10", "python"];
 /// Prints the path of an interpreter that can make virtual environments, or fails.
@@ -125,8 +129,25 @@ pub(crate) fn install(packages: &[&str]) -> Outcome {
         command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-o", "DPkg::Lock::Timeout=120"]);
         command
     };
-    run(apt().arg("update"))?;
+    update(apt)?;
     run(apt().args(["install", "-y", "--no-install-recommends"]).args(packages))
+}
+
+/// `apt-get update`, which unlike the installation does not wait for another apt, and a fresh machine runs one.
+fn update(apt: impl Fn() -> Command) -> Outcome {
+    let deadline = Instant::now() + LOCK_LIMIT;
+    loop {
+        let output = apt().arg("update").output().context("apt-get update")?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            return Ok(());
+        }
+        if !text.contains("Could not get lock") || Instant::now() > deadline {
+            return Err(format!("`apt-get update` ended with {}: {}", output.status, text.trim()));
+        }
+        eprintln!("waiting for another apt to end");
+        std::thread::sleep(LOCK_INTERVAL);
+    }
 }
 
 /// Whether this process runs as root.

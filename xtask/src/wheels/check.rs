@@ -10,7 +10,7 @@ use crate::setup::Workspace;
 /// Bytes.
 const MOST: u64 = 8_000_000;
 /// Versions that are tried where they are installed.
-const PYTHONS: [&str; 5] = ["3.10", "3.11", "3.12", "3.13", "3.14"];
+const PYTHONS: [&str; 8] = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.14t", "3.15", "3.15t"];
 
 /// The wheels in a folder.
 ///
@@ -78,43 +78,66 @@ fn needs_only_libc(python: &Path, wheel: &Path, name: &str) -> Outcome {
     if others.is_empty() { Ok(()) } else { Err(format!("{name} needs {}", others.join(", "))) }
 }
 
-/// Installs what is for this machine in every Python there is, with nothing else, and runs its demo.
+/// Installs what is for each Python of this machine in it, with nothing else but numpy, and runs its demo. `more` are
+/// interpreters beside those that are found.
 ///
 /// # Errors
 /// In which Python it does not work.
-pub(crate) fn trial(workspace: &Workspace, dist: &Path) -> Outcome {
-    let native = format!("_{}.whl", std::env::consts::ARCH);
-    let wheel = wheels(dist)?.into_iter().find(|path| {
-        let name = path.to_string_lossy();
-        name.contains("-abi3-manylinux") && name.ends_with(&native)
-    });
-    let Some(wheel) = wheel else { return Ok(()) };
+pub(crate) fn trial(workspace: &Workspace, dist: &Path, more: &[PathBuf]) -> Outcome {
+    let mut pythons = Vec::new();
     for version in PYTHONS {
-        let Some(python) = interpreter(version) else {
-            eprintln!("no Python {version} here");
+        match interpreter(version) {
+            Some(python) => pythons.push(python),
+            None => eprintln!("no Python {version} here"),
+        }
+    }
+    pythons.extend_from_slice(more);
+    for python in pythons {
+        let about =
+            output(Command::new(&python).args(["-c", "import sysconfig as c; print(c.get_config_var('SOABI'))"]))
+                .ok_or_else(|| format!("{} does not run", python.display()))?;
+        if !has_wheel(dist, &about)? {
+            eprintln!("no wheel for {about}, which is not built now");
             continue;
-        };
-        header(&format!("build-wheels: trial with Python {version}"));
-        let folder = workspace.target.join("wheels/trial").join(version);
-        run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder).env_remove("PYTHONPATH"))?;
+        }
+        header(&format!("build-wheels: trial with {about}"));
+        let folder = workspace.target.join("wheels/trial").join(&about);
+        run(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&folder).env_remove("PYTHONPATH"))?;
         let program = folder.join("bin/python");
         let installed = |words: &[&str]| {
             let mut command = Command::new(&program);
             command.current_dir(&folder).env_remove("PYTHONPATH").args(words);
             command
         };
-        run(installed(&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).arg(&wheel))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        // From here and nowhere else: pip takes the wheel that is for this Python.
+        let only_ours = ["--no-deps", "--no-index", "sora_sdk_rs", "--find-links"];
+        run(installed(&pip).args(only_ours).arg(dist))?;
+        run(installed(&pip).arg("numpy"))?;
         run(&mut installed(&["-W", "error", "-m", "sora_sdk", "demo", "--seconds", "3"]))?;
         run(&mut installed(&["-m", "sora_sdk", "doctor"]))?;
     }
     Ok(())
 }
 
+/// Whether there is a wheel for a Python, by its binary interface: `cpython-313t-x86_64-linux-gnu`.
+fn has_wheel(dist: &Path, interface: &str) -> Outcome<bool> {
+    let parts: Vec<&str> = interface.split('-').collect();
+    let [_, version, processor, .., libc] = parts[..] else { return Err(format!("{interface} is no interface")) };
+    let system = if libc == "musl" { "-musllinux" } else { "-manylinux" };
+    let abi = if version.ends_with('t') { format!("-cp{version}-") } else { "-abi3-".to_owned() };
+    Ok(wheels(dist)?.iter().any(|path| {
+        let name = path.to_string_lossy();
+        name.contains(&abi) && name.contains(system) && name.ends_with(&format!("_{processor}.whl"))
+    }))
+}
+
 /// A CPython of a version: on the path, or one that pyenv keeps.
 fn interpreter(version: &str) -> Option<PathBuf> {
     let check = format!(
         "import sys, platform, venv, ensurepip
-assert '%d.%d' % sys.version_info[:2] == '{version}' and platform.python_implementation() == 'CPython'
+assert '%d.%d%s' % (*sys.version_info[:2], sys.abiflags) == '{version}'
+assert platform.python_implementation() == 'CPython'
 print(sys.executable)"
     );
     let mut candidates = vec![PathBuf::from(format!("python{version}"))];

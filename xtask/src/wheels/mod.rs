@@ -22,12 +22,15 @@ pub(crate) struct Options {
     /// Platform to build for, by its Rust name; may be given several times. All of them if not given
     #[arg(long = "target", value_name = "TRIPLE", value_parser = platform)]
     platforms: Vec<&'static Platform>,
-    /// Also build for this free-threaded Python, for example 3.14t
-    #[arg(long, value_name = "VERSION")]
+    /// Also build for these free-threaded Pythons; none to leave them out
+    #[arg(long, value_name = "VERSION", default_value = FREE_THREADED, value_delimiter = ',')]
     free_threaded: Vec<String>,
     /// Leave out the trial in every Python of this machine
     #[arg(long)]
     no_trial: bool,
+    /// Try the wheels with this Python, too; may be given several times
+    #[arg(long, value_name = "PATH")]
+    python: Vec<PathBuf>,
 }
 
 /// A platform wheels are built for.
@@ -76,6 +79,8 @@ const PLATFORMS: [Platform; 4] = [
 
 /// The oldest Python the wheels are for; one wheel serves it and all later ones.
 const OLDEST_PYTHON: &str = "3.10";
+/// The free-threaded one, which has wheels of its own: until 3.15 it has no stable binary interface.
+const FREE_THREADED: &str = "3.14t";
 
 fn platform(text: &str) -> Outcome<&'static Platform> {
     PLATFORMS.iter().find(|platform| platform.triple == text).ok_or_else(|| {
@@ -104,11 +109,12 @@ pub(crate) fn build_wheels(workspace: &Workspace, options: &Options) -> Outcome 
         header(&format!("build-wheels: {}", platform.triple));
         let builder =
             Builder { workspace, platform, python: &python, folder: folder.join(platform.triple), dist: &dist };
-        builder.build(&options.free_threaded)?;
+        let free_threaded: Vec<String> = options.free_threaded.iter().filter(|v| *v != "none").cloned().collect();
+        builder.build(&free_threaded)?;
     }
     check::check(&python, &dist)?;
     if !options.no_trial {
-        check::trial(workspace, &dist)?;
+        check::trial(workspace, &dist, &options.python)?;
     }
     for wheel in check::wheels(&dist)? {
         println!("{}", wheel.display());

@@ -24,7 +24,7 @@ from sora_sdk import SoraAudioFrameTransformer, SoraVideoFrameTransformer, aio
 
 #: Bytes in the clear, which servers read to tell key frames and silence; they are authenticated all the same.
 CLEAR = {"video": 10, "audio": 1}
-NONCE = 12
+NONCE, TAG = 12, 16
 
 
 class Cipher:
@@ -58,6 +58,8 @@ class Cipher:
         return data[:clear] + self._aead.encrypt(nonce, data[clear:], data[:clear]) + nonce
 
     def _decrypted(self, data: bytes, clear: int) -> bytes:
+        if len(data) < clear + TAG + NONCE:
+            raise InvalidTag
         return data[:clear] + self._aead.decrypt(data[-NONCE:], data[clear:-NONCE], data[:clear])
 
 

@@ -15,6 +15,7 @@ use sora_sdk::{
 
 use crate::audio_source::SoraAudioSource;
 use crate::json;
+use crate::kept::Kept;
 use crate::track::SoraTrackInterface;
 use crate::transformer::{self, SoraAudioFrameTransformer, SoraVideoFrameTransformer};
 use crate::video_source::SoraVideoSource;
@@ -225,21 +226,26 @@ fn is_forwarding_filter(filter: &Value) -> bool {
     })
 }
 
+/// What the arguments ask for, and the objects among them that the connection has to keep.
 pub(crate) fn connection_config(
     args: &Bound<'_, PyTuple>,
     kwargs: Option<&Bound<'_, PyDict>>,
-) -> PyResult<ConnectionConfig> {
+) -> PyResult<(ConnectionConfig, Kept)> {
     let arguments = Arguments::collect(args, kwargs)?;
     let urls = arguments.urls()?;
     let role = Role::from(arguments.required_text("role")?);
     let mut config = ConnectionConfig::new(urls, role, &arguments.required_text("channel_id")?);
     config.connect.sora_client = concat!("Sora Python SDK ", env!("CARGO_PKG_VERSION")).to_owned();
+    let kept = Kept::default();
     for parameter in PARAMETERS {
         if let Some(value) = arguments.value(parameter)? {
+            if matches!(value, ParameterValue::AudioTransformer(_) | ParameterValue::VideoTransformer(_)) {
+                arguments.get(parameter.name).into_iter().for_each(|object| kept.keep(object));
+            }
             config.set(parameter.name, value).map_err(|error| PyTypeError::new_err(error.to_string()))?;
         }
     }
-    Ok(config)
+    Ok((config, kept))
 }
 
 /// The arguments of create_connection() by position, for tools: name, kind, what it is for.

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
@@ -9,6 +9,7 @@ use sora_sdk::{CodecRegistry, ConfigError, Connection, ConnectionConfig, Connect
 use sora_signaling::Event;
 
 use crate::callbacks::Callbacks;
+use crate::kept::Kept;
 use crate::track::SoraMediaTrack;
 use crate::{enums, fork, gate, signals};
 
@@ -23,15 +24,21 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(50);
 pub(crate) struct SoraConnection {
     connection: Connection,
     callbacks: Arc<Callbacks>,
+    kept: Arc<Kept>,
 }
 
 impl SoraConnection {
-    pub(crate) fn create(py: Python<'_>, config: ConnectionConfig, registry: Arc<CodecRegistry>) -> PyResult<Py<Self>> {
-        let callbacks: Arc<Callbacks> = Arc::default();
-        let called = callbacks.clone();
-        let connection = Connection::new(config, registry, move |event| gate::enter(|py| dispatch(py, &called, event)));
-        let connection = connection.map_err(|error| config_error(&error))?;
-        Py::new(py, Self { connection, callbacks })
+    pub(crate) fn create(
+        py: Python<'_>,
+        config: ConnectionConfig,
+        registry: Arc<CodecRegistry>,
+        kept: Kept,
+    ) -> PyResult<Py<Self>> {
+        let (callbacks, kept): (Arc<Callbacks>, _) = (Arc::default(), Arc::new(kept));
+        let (called, keeps) = (callbacks.clone(), Arc::downgrade(&kept));
+        let dispatch = move |event| gate::enter(|py| dispatch(py, &called, &keeps, event));
+        let connection = Connection::new(config, registry, dispatch).map_err(|error| config_error(&error))?;
+        Py::new(py, Self { connection, callbacks, kept })
     }
 }
 
@@ -50,10 +57,10 @@ fn config_error(error: &ConfigError) -> PyErr {
     }
 }
 
-fn dispatch(py: Python<'_>, callbacks: &Callbacks, event: ConnectionEvent) {
+fn dispatch(py: Python<'_>, callbacks: &Callbacks, kept: &Weak<Kept>, event: ConnectionEvent) {
     let event = match event {
         ConnectionEvent::Track(track) => {
-            return match SoraMediaTrack::create(py, track) {
+            return match SoraMediaTrack::create(py, track, kept.clone()) {
                 Ok(track) => callbacks.call(py, "on_track", (track,)),
                 Err(error) => error.write_unraisable(py, None),
             };
@@ -152,11 +159,13 @@ macro_rules! callback_properties {
             }
 
             fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-                self.callbacks.traverse(&visit)
+                self.callbacks.traverse(&visit)?;
+                self.kept.traverse(&visit)
             }
 
             fn __clear__(&self) {
                 self.callbacks.clear();
+                self.kept.clear();
             }
         }
     };

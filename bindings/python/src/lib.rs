@@ -15,6 +15,7 @@ mod frame;
 mod gate;
 mod interrupt;
 mod json;
+mod kept;
 mod late;
 mod logging;
 mod memory;

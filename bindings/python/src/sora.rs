@@ -87,7 +87,7 @@ impl Sora {
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<SoraConnection>> {
         fork::check()?;
-        let config = arguments::connection_config(args, kwargs)?;
-        SoraConnection::create(py, config, self.registry.get("Sora")?.clone())
+        let (config, kept) = arguments::connection_config(args, kwargs)?;
+        SoraConnection::create(py, config, self.registry.get("Sora")?.clone(), kept)
     }
 }

@@ -1,9 +1,12 @@
+use std::sync::Weak;
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use sora_sdk::{Track, TrackKind};
 
-use crate::enums;
+use crate::kept::Kept;
 use crate::transformer::{self, SoraAudioFrameTransformer, SoraVideoFrameTransformer};
+use crate::{enums, fork};
 
 /// A track: sound or pictures from one source.
 #[pyclass(subclass, frozen, module = "sora_sdk")]
@@ -56,11 +59,14 @@ fn wrong_transformer(expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
 
 /// A track received from the server.
 #[pyclass(extends = SoraTrackInterface, frozen, subclass, module = "sora_sdk")]
-pub(crate) struct SoraMediaTrack;
+pub(crate) struct SoraMediaTrack {
+    /// What its connection keeps, while there is one.
+    kept: Weak<Kept>,
+}
 
 impl SoraMediaTrack {
-    pub(crate) fn create(py: Python<'_>, track: Track) -> PyResult<Py<Self>> {
-        Py::new(py, PyClassInitializer::from(SoraTrackInterface { track }).add_subclass(Self))
+    pub(crate) fn create(py: Python<'_>, track: Track, kept: Weak<Kept>) -> PyResult<Py<Self>> {
+        Py::new(py, PyClassInitializer::from(SoraTrackInterface { track }).add_subclass(Self { kept }))
     }
 }
 
@@ -85,7 +91,11 @@ impl SoraMediaTrack {
             let wrong = || wrong_transformer("a SoraVideoFrameTransformer", transformer);
             Some(transformer::of::<SoraVideoFrameTransformer>(transformer).ok_or_else(wrong)?)
         };
-        let py = self_.py();
+        fork::check()?;
+        let (py, track) = (self_.py(), track.clone());
+        // A connection that is gone has no frames for it either.
+        let Some(kept) = self_.kept.upgrade() else { return Ok(()) };
+        kept.keep_for(&track, Some(transformer).filter(|object| !object.is_none()));
         py.detach(|| track.set_transformer(wanted));
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Transformers: what programs see and change encoded frames with.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -22,20 +22,20 @@ struct Core {
     callbacks: Callbacks,
     short_circuited: AtomicBool,
     /// Runs on_transform; there once that was set.
-    thread: Mutex<Option<TransformerThread>>,
+    thread: OnceLock<TransformerThread>,
 }
 
 impl Core {
-    fn start(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.is_some() {
+    fn start(self: &Arc<Self>) -> PyResult<()> {
+        if self.thread.get().is_some() {
             return Ok(());
         }
         fork::check()?;
         fork::threads_start();
         let core = Arc::downgrade(self);
-        let started = py.detach(|| TransformerThread::start(QUEUE, move |frame| called(&core, frame)));
-        *thread = Some(started.map_err(|error| PyRuntimeError::new_err(error.to_string()))?);
+        let started = TransformerThread::start(QUEUE, move |frame| called(&core, frame));
+        // If another one was quicker this one ends here.
+        let _ = self.thread.set(started.map_err(|error| PyRuntimeError::new_err(error.to_string()))?);
         Ok(())
     }
 }
@@ -53,7 +53,7 @@ fn called(core: &Weak<Core>, frame: TransformableFrame) {
 
 impl FrameTransformer for Core {
     fn transform(&self, frame: TransformableFrame) {
-        match &*self.thread.lock().unwrap_or_else(PoisonError::into_inner) {
+        match self.thread.get() {
             Some(thread) => thread.transform(frame),
             None if self.short_circuited.load(Ordering::Relaxed) => frame.forward(),
             // Nobody wants to see it, and nobody will let it go on.
@@ -68,6 +68,14 @@ pub(crate) struct SoraFrameTransformer {
     core: Arc<Core>,
 }
 
+impl Drop for SoraFrameTransformer {
+    /// Here, where the interpreter is at hand: the last to let go of the core is a thread of the network, which must not
+    /// wait for it.
+    fn drop(&mut self) {
+        self.core.callbacks.clear();
+    }
+}
+
 impl SoraFrameTransformer {
     pub(crate) fn transformer(&self) -> Transformer {
         Transformer(self.core.clone())
@@ -77,9 +85,9 @@ impl SoraFrameTransformer {
         self.core.callbacks.get(py, "on_transform")
     }
 
-    fn set_on_transform(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn set_on_transform(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.core.callbacks.set("on_transform", value)?;
-        if value.is_none() { Ok(()) } else { self.core.start(py) }
+        if value.is_none() { Ok(()) } else { self.core.start() }
     }
 }
 
@@ -87,12 +95,19 @@ impl SoraFrameTransformer {
 impl SoraFrameTransformer {
     /// Lets a frame go on that on_transform was given, changed or not, on any thread.
     ///
-    /// Frames are to be given in the order they came. One that never is given is not sent or not decoded, and what
-    /// depends on it is not either. RuntimeError if it was given before.
+    /// Frames are to be given in the order they came: one that never is given, or after a later one, is not sent or not
+    /// decoded, and what depends on it is not either. RuntimeError if it was given before.
     fn enqueue(&self, py: Python<'_>, frame: &Bound<'_, SoraTransformableFrame>) -> PyResult<()> {
+        fork::check()?;
         let frame = frame.get().take()?;
         py.detach(|| frame.forward());
         Ok(())
+    }
+
+    /// How many frames were dropped because on_transform fell behind.
+    #[getter]
+    fn dropped(&self) -> u64 {
+        self.core.thread.get().map_or(0, TransformerThread::dropped)
     }
 
     /// From now on frames go on unseen, without on_transform.
@@ -101,8 +116,7 @@ impl SoraFrameTransformer {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // While a track uses it, on_transform is in use, whoever else has forgotten it.
-        if Arc::strong_count(&self.core) > 1 { Ok(()) } else { self.core.callbacks.traverse(&visit) }
+        self.core.callbacks.traverse(&visit)
     }
 
     fn __clear__(&self) {
@@ -134,8 +148,8 @@ macro_rules! transformer {
             }
 
             #[setter]
-            fn set_on_transform(self_: PyRef<'_, Self>, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-                self_.as_super().set_on_transform(py, value)
+            fn set_on_transform(self_: PyRef<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+                self_.as_super().set_on_transform(value)
             }
         }
     };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import threading
 import weakref
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from sora_sdk import (
     SoraAudioStreamSink,
     SoraConnection,
     SoraFrameTransformer,
+    SoraMediaTrack,
     SoraTrackInterface,
     SoraTransformableAudioFrame,
     SoraTransformableAudioFrameType,
@@ -103,17 +105,24 @@ def test_what_the_sender_changes_the_receiver_changes_back(make_client: MakeClie
     assert np.ptp(pictures[-1].data()[:, :, 0]) > 100
 
 
+def is_the_wave(frame: Any) -> bool:
+    """The picture that is sent is a wave: neighbours differ little, and the whole does a lot."""
+    pattern = frame.data()[:, :, 0].astype(int)
+    return bool(np.abs(np.diff(pattern, axis=1)).mean() < 3 and np.ptp(pattern) > 100)
+
+
 def test_who_does_not_change_back_sees_nothing_of_the_picture(make_client: MakeClient) -> None:
     _, feeder = publisher(make_client, video_frame_transformer=transformer(encrypt))
-    client = make_client("recvonly").connect()
-    _, clear, _sink = receive(client)
-    seen: list[bytes] = []
+    friend, stranger = make_client("recvonly").connect(), make_client("recvonly").connect()
+    track, clear, _sink = receive(friend)
+    track.set_frame_transformer(transformer(encrypt))  # type: ignore[attr-defined]
+    _, scrambled, _other = receive(stranger)
+    arrived: list[Frame] = []
+    stranger.tracks[0].set_frame_transformer(transformer(arrived.append))
     with feeder:
-        wait_until(lambda: feeder.frames > 60, "sixty pictures")
-        seen.extend(frame.data().tobytes() for frame in clear)
-    patterns = [np.frombuffer(data, np.uint8).reshape(240, 320, 3)[:, :, 0].astype(int) for data in seen]
-    # The picture is a wave: neighbours differ little.
-    assert not any(np.abs(np.diff(pattern, axis=1)).mean() < 3 and np.ptp(pattern) > 100 for pattern in patterns)
+        wait_until(lambda: len(clear) >= 30 and len(arrived) >= 30, "thirty pictures for both")
+    assert all(is_the_wave(frame) for frame in clear)
+    assert not any(is_the_wave(frame) for frame in scrambled)
 
 
 def test_sound_is_changed_and_changed_back(make_client: MakeClient) -> None:
@@ -264,10 +273,48 @@ def test_short_circuited_frames_go_on_unseen(make_client: MakeClient) -> None:
         wait_until(lambda: len(pictures) >= 5, "pictures")
         watching.start_short_circuiting()
         wait_until(lambda: len(pictures) >= len(seen) + 20, "pictures that were not seen")
-    # A transformer that was never given a callback lets nothing through before.
+
+
+def test_a_transformer_without_a_callback_lets_nothing_through_before_it_is_short_circuited(
+    make_client: MakeClient,
+) -> None:
     silent = SoraVideoFrameTransformer()
     assert silent.on_transform is None
-    silent.start_short_circuiting()
+    sender, feeder = publisher(make_client, video_frame_transformer=silent)
+    client = make_client("recvonly").connect()
+    _, pictures, _sink = receive(client)
+
+    def stats() -> dict[str, Any]:
+        outgoing = [one for one in json.loads(sender.connection.get_stats()) if one["type"] == "outbound-rtp"]
+        video = next(one for one in outgoing if one["kind"] == "video")
+        return {"framesEncoded": 0, "framesSent": 0, **video}
+
+    with feeder:
+        wait_until(lambda: stats()["framesEncoded"] >= 20, "twenty encoded pictures")
+        assert (stats()["framesSent"], len(pictures)) == (0, 0)
+        silent.start_short_circuiting()
+        wait_until(lambda: len(pictures) >= 5, "pictures")
+    assert silent.dropped == 0
+
+
+def test_a_slow_callback_misses_the_oldest_and_says_how_many(make_client: MakeClient) -> None:
+    go, taken = threading.Event(), threading.Event()
+
+    def wait(frame: Frame) -> None:
+        taken.set()
+        go.wait(30)
+
+    slow = transformer(wait)
+    _, feeder = publisher(make_client, video_frame_transformer=slow)
+    client = make_client("recvonly").connect()
+    _, pictures, _sink = receive(client)
+    with feeder:
+        assert taken.wait(15)
+        wait_until(lambda: slow.dropped >= 3, "frames that were dropped", limit=30)
+        go.set()
+        # The first picture was held up, and those behind it refer to some that are gone.
+        wait_until(lambda: len(pictures) >= 20, "pictures after a key frame")
+    assert all(is_the_wave(frame) for frame in pictures)
 
 
 def test_a_picture_can_be_enqueued_later_on_another_thread_but_once(make_client: MakeClient) -> None:
@@ -377,6 +424,62 @@ def test_bytes_and_arrays_are_data_and_nothing_else(make_client: MakeClient) -> 
             break
         threading.Event().wait(0.02)
     assert len(seen) > 3
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_an_application_that_is_forgotten_is_freed_with_its_connection_and_transformer(
+    url: str, channel: str, connected: bool
+) -> None:
+    class Application:
+        def __init__(self) -> None:
+            sora = Sora()
+            self.transformer, self.kept = SoraVideoFrameTransformer(), list[Frame]()
+            self.transformer.on_transform = self.on_transform
+            self.received = SoraVideoFrameTransformer()
+            self.received.on_transform = self.on_transform
+            self.video = sora.create_video_source()
+            self.connection = sora.create_connection(
+                [url], "sendrecv", channel, video_source=self.video, video_frame_transformer=self.transformer
+            )
+            self.connection.on_track = self.on_track
+
+        def on_track(self, track: SoraMediaTrack) -> None:
+            self.track = track
+            if track.kind == "video":
+                track.set_frame_transformer(self.received)
+
+        def on_transform(self, frame: Frame) -> None:
+            self.kept.append(frame)
+
+    def run() -> weakref.ref[Application]:
+        application, other = Application(), Application()
+        if connected:
+            application.connection.connect()
+            other.connection.connect()
+            with Feeder(application.video, None):
+                wait_until(lambda: len(application.kept) > 3, "frames")
+            application.connection.disconnect()
+            other.connection.disconnect()
+        return weakref.ref(application)
+
+    application = run()
+    wait_until(lambda: gc.collect() is not None and application() is None, "the end of the application")
+
+
+def test_two_threads_may_set_the_callback_at_once() -> None:
+    for _ in range(50):
+        made, barrier = SoraVideoFrameTransformer(), threading.Barrier(2)
+
+        def set_it(made: Any = made, barrier: Any = barrier) -> None:
+            barrier.wait(15)
+            made.on_transform = print
+
+        threads = [threading.Thread(target=set_it) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(15)
+            assert not thread.is_alive()
 
 
 def test_a_forgotten_transformer_works_while_its_track_lives_and_is_freed_with_it(url: str, channel: str) -> None:

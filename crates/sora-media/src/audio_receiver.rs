@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -54,7 +54,7 @@ impl AudioReceiver {
             (packet.payload.clone(), packet.timestamp),
             (stream, FrameDirection::Receiver),
             FrameMetadata::Audio(metadata),
-            Receiving { inner: self.0.clone(), packet },
+            Receiving { inner: Arc::downgrade(&self.0), packet },
         ));
     }
 
@@ -67,13 +67,16 @@ impl AudioReceiver {
 
 /// The way of a packet that was received.
 struct Receiving {
-    inner: Arc<Inner>,
+    inner: Weak<Inner>,
     packet: RtpPacket,
 }
 
 impl Way for Receiving {
     fn forward(self: Box<Self>, payload: Bytes, timestamp: u32) {
-        self.inner.buffer().push(RtpPacket { payload, timestamp, ..self.packet });
+        // The buffer has to learn how long packets take to get here, with what the program adds.
+        let arrival = Instant::now();
+        let Some(inner) = self.inner.upgrade() else { return };
+        inner.buffer().push(RtpPacket { payload, timestamp, arrival, ..self.packet });
     }
 }
 

@@ -200,6 +200,7 @@ impl Track {
     /// Ends it for good.
     pub fn end(&self) {
         self.0.ended.store(true, Ordering::Relaxed);
+        self.set_transformer(None);
     }
 
     /// True if somebody wants what it carries.

@@ -67,17 +67,15 @@ pub enum FrameMetadata {
     Audio(AudioFrameMetadata),
 }
 
-/// Where a frame goes on.
+/// Where a frame goes on. Nothing is told of those that do not: they are missed by their numbers.
 pub(crate) trait Way: Send {
     /// It goes on, as it is now.
     fn forward(self: Box<Self>, data: Bytes, rtp_timestamp: u32);
-
-    /// It does not: what refers to it is of no use.
-    fn skip(self: Box<Self>) {}
 }
 
-/// An encoded frame that waits for the program's word. It goes on with [`forward`](Self::forward); if it is dropped
-/// instead, pictures that refer to it are dropped too, and a key frame is asked for when the next one is forwarded.
+/// An encoded frame that waits for the program's word. It goes on with [`forward`](Self::forward). If it does not, or
+/// after a later one, the pictures that refer to it do not go on either, and a key frame is asked for when one of them is
+/// forwarded.
 pub struct TransformableFrame {
     /// The encoded frame. What packetizers and servers read of it has to stay as it is: for H.264 and AV1 the whole
     /// structure of NAL units and OBUs, for VP8 the first byte, which tells key frames.
@@ -87,7 +85,7 @@ pub struct TransformableFrame {
     stream: FrameStream,
     direction: FrameDirection,
     metadata: FrameMetadata,
-    way: Option<Box<dyn Way>>,
+    way: Box<dyn Way>,
 }
 
 impl fmt::Debug for TransformableFrame {
@@ -108,7 +106,7 @@ impl TransformableFrame {
         metadata: FrameMetadata,
         way: impl Way + 'static,
     ) -> Self {
-        Self { data, rtp_timestamp, stream, direction, metadata, way: Some(Box::new(way)) }
+        Self { data, rtp_timestamp, stream, direction, metadata, way: Box::new(way) }
     }
 
     /// The stream it belongs to.
@@ -130,23 +128,14 @@ impl TransformableFrame {
     }
 
     /// Lets it go on, on any thread. Never blocks for long: it is cut into packets, or put into a queue.
-    pub fn forward(mut self) {
-        if let Some(way) = self.way.take() {
-            way.forward(std::mem::take(&mut self.data), self.rtp_timestamp);
-        }
+    pub fn forward(self) {
+        self.way.forward(self.data, self.rtp_timestamp);
     }
 }
 
-impl Drop for TransformableFrame {
-    fn drop(&mut self) {
-        if let Some(way) = self.way.take() {
-            way.skip();
-        }
-    }
-}
-
-/// Sees the encoded frames of a track in their order. Called on the thread of the encoder or of the receiver, which
-/// must not be held up: [`TransformerThread`] is for those who need time.
+/// Sees the encoded frames of a track in their order. Called on the thread that encodes, of received pictures on the one
+/// that decodes, of received sound on the one that serves the network: none of them may be held up, and sound that is
+/// sent must not be pushed to its source from here. [`TransformerThread`] is for those who need time.
 pub trait FrameTransformer: Send + Sync {
     /// Takes a frame, to [forward](TransformableFrame::forward) it now, later or never.
     fn transform(&self, frame: TransformableFrame);

@@ -88,6 +88,8 @@ pub struct VideoLayerStats {
     pub active: bool,
     /// Pictures encoded.
     pub frames_encoded: u64,
+    /// Of these, those that went out.
+    pub frames_sent: u64,
     /// Of these, key frames.
     pub key_frames_encoded: u64,
     /// Seconds spent encoding.

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -53,20 +53,21 @@ enum Input {
 /// A picture with its number among those that were put together, so that one that does not come back is missed.
 struct Numbered {
     number: u64,
+    payload_type: u8,
     frame: AssembledFrame,
 }
 
 /// The way of a picture that was received.
 struct Receiving {
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
     picture: Numbered,
 }
 
 impl Way for Receiving {
     fn forward(self: Box<Self>, data: Bytes, timestamp: u32) {
-        let Numbered { number, frame } = self.picture;
-        let frame = AssembledFrame { data, timestamp, ..frame };
-        self.shared.push(Input::Transformed(Numbered { number, frame }));
+        let Some(shared) = self.shared.upgrade() else { return };
+        let frame = AssembledFrame { data, timestamp, ..self.picture.frame };
+        shared.push(Input::Transformed(Numbered { frame, ..self.picture }));
     }
 }
 
@@ -130,7 +131,9 @@ impl VideoReceiver {
             asked: None,
             first_timestamp: None,
             assembled: 0,
-            decoded: None,
+            newest_key: 0,
+            decoded: 0,
+            broken: true,
         };
         let thread = std::thread::Builder::new()
             .name("sora-decode".to_owned())
@@ -195,8 +198,12 @@ struct Worker {
     first_timestamp: Option<u32>,
     /// Pictures put together so far.
     assembled: u64,
-    /// The number of the last picture that was decoded; `None` if only a key frame can follow.
-    decoded: Option<u64>,
+    /// The number of the last key frame of these.
+    newest_key: u64,
+    /// The number of the last picture that was given to the decoder.
+    decoded: u64,
+    /// Only a key frame can follow it.
+    broken: bool,
 }
 
 impl Worker {
@@ -222,9 +229,11 @@ impl Worker {
         if self.current.as_ref().is_none_or(|current| current.payload_type != payload_type) {
             let Some(codec) = self.codecs.get(&payload_type).copied() else { return };
             let assembler = FrameAssembler::new(codec, AssemblerLimits::default());
+            self.broken = true;
             self.current = Some(Current { payload_type, ssrc, assembler, decoder: None, codec });
         }
         let Some(current) = &mut self.current else { return };
+        current.ssrc = ssrc;
         if self.shared.overflowed.swap(false, Ordering::Relaxed) {
             current.assembler.reset_to_key_frame(packet.arrival);
         }
@@ -242,8 +251,12 @@ impl Worker {
 
     fn assembled(&mut self, frame: AssembledFrame) {
         self.stats(|stats| stats.frames_received += 1);
+        let Some(payload_type) = self.current.as_ref().map(|current| current.payload_type) else { return };
         self.assembled += 1;
-        let picture = Numbered { number: self.assembled, frame };
+        if frame.key_frame {
+            self.newest_key = self.assembled;
+        }
+        let picture = Numbered { number: self.assembled, payload_type, frame };
         match self.track.transformer() {
             None => self.decode_next(&picture),
             Some(transformer) => self.transform(&transformer, picture),
@@ -259,21 +272,30 @@ impl Worker {
             (frame.data.clone(), frame.timestamp),
             (stream, FrameDirection::Receiver),
             FrameMetadata::Video(metadata),
-            Receiving { shared: self.shared.clone(), picture },
+            Receiving { shared: Arc::downgrade(&self.shared), picture },
         ));
     }
 
     /// Decodes a picture if it is the next one, or if decoding can begin with it.
-    fn decode_next(&mut self, Numbered { number, frame }: &Numbered) {
-        let follows = self.decoded.is_some_and(|last| last + 1 == *number);
-        if !follows && !frame.key_frame {
-            // What a program does not forward for good needs no key frames.
-            self.decoded = None;
-            self.stats(|stats| stats.frames_dropped += 1);
-            return self.ask();
+    fn decode_next(&mut self, picture: &Numbered) {
+        let current = self.current.as_ref().map(|current| current.payload_type);
+        if picture.number <= self.decoded || current != Some(picture.payload_type) {
+            // Newer ones have gone before it, or it is of another codec.
+            return self.stats(|stats| stats.frames_dropped += 1);
         }
-        self.decoded = Some(*number);
-        self.decode(frame);
+        let follows = !self.broken && picture.number == self.decoded + 1;
+        if !follows && !picture.frame.key_frame {
+            self.broken = true;
+            self.stats(|stats| stats.frames_dropped += 1);
+            // What a program does not forward for good needs no key frames; nor does what one follows already.
+            if self.newest_key < picture.number {
+                self.ask();
+            }
+            return;
+        }
+        self.broken = false;
+        self.decoded = picture.number;
+        self.decode(&picture.frame);
     }
 
     fn ask(&mut self) {
@@ -322,6 +344,7 @@ impl Worker {
             Err(error) => {
                 tracing::debug!(%error, "picture not decoded");
                 current.assembler.reset_to_key_frame(Instant::now());
+                self.broken = true;
                 self.stats(|stats| stats.frames_dropped += 1);
                 return self.ask();
             }

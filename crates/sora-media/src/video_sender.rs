@@ -101,6 +101,7 @@ impl Consumer for Shared {
 /// than they can be encoded replace each other; the caller of the source never waits.
 pub struct VideoSender {
     shared: Arc<Shared>,
+    outgoing: Arc<Outgoing>,
     thread: Option<JoinHandle<()>>,
     attachment: Option<Attachment>,
 }
@@ -158,14 +159,14 @@ impl VideoSender {
             first_timestamp_us: None,
             rtp_base: rand::random(),
             recent: Vec::new(),
-            outgoing,
+            outgoing: outgoing.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("sora-encode".to_owned())
             .spawn(move || worker.run())
             .map_err(|error| CodecError::Argument(format!("no thread for the encoder: {error}")))?;
         let attachment = track.attach(shared.clone());
-        Ok(Self { shared, thread: Some(thread), attachment: Some(attachment) })
+        Ok(Self { shared, outgoing, thread: Some(thread), attachment: Some(attachment) })
     }
 
     /// Tells the bandwidth at hand, in bits per second.
@@ -183,8 +184,12 @@ impl VideoSender {
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> VideoSenderStats {
-        let stats = self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        VideoSenderStats { frames_dropped: self.shared.queue.dropped(), ..stats }
+        let mut stats = self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        stats.frames_dropped = self.shared.queue.dropped();
+        for (index, layer) in stats.layers.iter_mut().enumerate() {
+            layer.frames_sent = self.outgoing.sent(index);
+        }
+        stats
     }
 }
 

@@ -1,8 +1,8 @@
 //! Encoded frames that a program sees, changes and drops on their way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -35,14 +35,20 @@ fn capture(source: &VideoSource, number: i64) {
     source.push_bgr(&picture, 64, 64, 192, Some(number * 33_333)).expect("taken");
 }
 
-fn sender(mode: &str, transformer: Transformer) -> (VideoSource, VideoSender, mpsc::Receiver<EncodedFrame>) {
+type Sender = (VideoSource, VideoSender, mpsc::Receiver<EncodedFrame>);
+
+fn sender(mode: &str, transformer: Transformer) -> Sender {
+    sender_of(VideoCodecType::Vp8, mode, transformer)
+}
+
+fn sender_of(codec: VideoCodecType, mode: &str, transformer: Transformer) -> Sender {
     let source = VideoSource::new();
     let config = VideoSenderConfig {
         layers: vec![VideoLayerConfig { scalability: mode.parse().expect("a mode"), ..VideoLayerConfig::default() }],
         transformer: Some(transformer),
         payload_type: 120,
         ssrcs: vec![7],
-        ..VideoSenderConfig::new(VideoCodecType::Vp8)
+        ..VideoSenderConfig::new(codec)
     };
     let (output, sent) = mpsc::channel();
     let registry = CodecRegistry::default();
@@ -115,26 +121,81 @@ fn after_a_dropped_picture_nothing_goes_out_before_a_key_frame() {
     assert_eq!(keys, [true, false, true, false]);
 }
 
-#[test]
-fn the_highest_temporal_layer_can_be_left_out() {
-    let (source, _sender, sent) = sender(
-        "L1T2",
-        Transformer::new(|frame: TransformableFrame| {
-            if metadata(&frame).temporal_index == 0 {
-                frame.forward();
-            }
-        }),
-    );
-    let mut keys = Vec::new();
-    let mut number = 0;
-    let begin = Instant::now();
-    while keys.len() < 10 {
+/// Pictures until so many have come out; true for the key frames among those.
+fn key_frames(source: &VideoSource, sent: &mpsc::Receiver<EncodedFrame>, count: usize) -> Vec<bool> {
+    let (begin, mut keys, mut number) = (Instant::now(), Vec::new(), 0);
+    while keys.len() < count {
         assert!(begin.elapsed() < DEADLINE, "only {} pictures", keys.len());
-        capture(&source, number);
+        capture(source, number);
         number += 1;
         keys.extend(sent.recv_timeout(Duration::from_millis(20)).map(|frame| frame.key_frame));
     }
-    assert_eq!(keys.iter().filter(|key| **key).count(), 1);
+    keys
+}
+
+#[test]
+fn the_highest_temporal_layer_can_be_left_out() {
+    for (codec, mode) in [
+        (VideoCodecType::Vp8, "L1T2"),
+        (VideoCodecType::Vp9, "L1T2"),
+        (VideoCodecType::Vp9, "L1T3"),
+        (VideoCodecType::Av1, "L1T2"),
+    ] {
+        let highest = if mode == "L1T3" { 2 } else { 1 };
+        let (source, _sender, sent) = sender_of(
+            codec,
+            mode,
+            Transformer::new(move |frame: TransformableFrame| {
+                if metadata(&frame).temporal_index < highest {
+                    frame.forward();
+                }
+            }),
+        );
+        let keys = key_frames(&source, &sent, 12);
+        assert_eq!(keys.iter().filter(|key| **key).count(), 1, "{codec} {mode}");
+    }
+}
+
+#[test]
+fn pictures_that_are_kept_are_as_good_as_dropped() {
+    let kept: Arc<Mutex<Vec<TransformableFrame>>> = Arc::default();
+    let keeps = kept.clone();
+    let (source, _sender, sent) = sender(
+        "L1T1",
+        Transformer::new(move |frame: TransformableFrame| match metadata(&frame).frame_id {
+            Some(3..=6) => keeps.lock().expect("a lock").push(frame),
+            _ => frame.forward(),
+        }),
+    );
+    let keys = key_frames(&source, &sent, 5);
+    assert_eq!(keys, [true, false, true, false, false]);
+    // Later ones have gone: these are of no use any more, and cost no key frame either.
+    kept.lock().expect("a lock").drain(..).for_each(TransformableFrame::forward);
+    assert_eq!(key_frames(&source, &sent, 5), [false; 5]);
+}
+
+#[test]
+fn a_dropped_picture_costs_one_key_frame_however_many_wait_behind_it() {
+    let waiting: Arc<Mutex<VecDeque<TransformableFrame>>> = Arc::default();
+    let keeps = waiting.clone();
+    let (source, sender, sent) = sender(
+        "L1T1",
+        Transformer::new(move |frame: TransformableFrame| {
+            let mut waiting = keeps.lock().expect("a lock");
+            waiting.push_back(frame);
+            // Twenty pictures of latency, and the fifth gets lost.
+            if waiting.len() > 20
+                && let Some(oldest) = waiting.pop_front()
+                && metadata(&oldest).frame_id != Some(5)
+            {
+                drop(waiting);
+                oldest.forward();
+            }
+        }),
+    );
+    key_frames(&source, &sent, 60);
+    assert_eq!(sender.stats().layers[0].key_frames_encoded, 2);
+    assert!(sender.stats().layers[0].frames_sent >= 60);
 }
 
 #[test]

@@ -55,6 +55,17 @@ impl VideoPacketizer {
         }
     }
 
+    /// Goes on as if so many pictures had been packetized that nobody gets: of the highest temporal layer, or all up to
+    /// the next key frame. Receivers see the gap in the picture ids of VP8 and VP9.
+    pub fn skip(&mut self, pictures: u64) {
+        self.picture_id = (u64::from(self.picture_id) + pictures) as u16 & 0x7fff;
+        if let Some((count, place)) = &mut self.pattern
+            && let Some(pattern) = vp9::pattern(*count)
+        {
+            *place = ((*place as u64 + pictures) % pattern.len() as u64) as usize;
+        }
+    }
+
     fn vp8(&mut self, frame: &[u8], picture: &PictureInfo) -> Vec<Bytes> {
         if picture.temporal.is_some_and(|layer| layer.id > 3 || !is_sound(layer, picture.key_frame)) {
             return Vec::new();

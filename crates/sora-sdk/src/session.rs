@@ -324,7 +324,7 @@ fn sender_stats(sender: &Sender, rid: Option<&str>) -> Value {
             json!({
                 "active": layer.active, "scalabilityMode": layer.scalability.to_string(),
                 "framesEncoded": layer.frames_encoded, "keyFramesEncoded": layer.key_frames_encoded,
-                "framesSent": layer.frames_encoded, "framesDropped": stats.frames_dropped,
+                "framesSent": layer.frames_sent, "framesDropped": stats.frames_dropped,
                 "totalEncodeTime": layer.total_encode_time, "frameWidth": layer.width, "frameHeight": layer.height,
                 "framesPerSecond": stats.frames_per_second, "targetBitrate": layer.target_bitrate_bps,
                 "encoderImplementation": stats.encoder, "qualityLimitationReason": stats.limitation.as_str(),

@@ -331,9 +331,12 @@ class SoraFrameTransformer:
     def enqueue(self, frame: SoraTransformableFrame) -> None:
         """Lets a frame go on that on_transform was given, changed or not, on any thread.
 
-        Frames are to be given in the order they came. One that never is given is not sent or not decoded, and what
-        depends on it is not either. RuntimeError if it was given before.
+        Frames are to be given in the order they came: one that never is given, or after a later one, is not sent or not
+        decoded, and what depends on it is not either. RuntimeError if it was given before.
         """
+    @property
+    def dropped(self) -> int:
+        """How many frames were dropped because on_transform fell behind."""
     def start_short_circuiting(self) -> None:
         """From now on frames go on unseen, without on_transform."""
 

@@ -332,3 +332,32 @@ fn the_layers_are_those_the_answer_agrees_to() {
     assert_eq!(agreed(""), Vec::<String>::new());
     assert_eq!(agreed("a=rid:r0 send\r\n"), Vec::<String>::new());
 }
+
+/// How often a silent peer's partner is to be woken up, at most: connectivity checks and retransmissions are some a
+/// second.
+const WAKE_UPS_A_SECOND: usize = 60;
+
+#[test]
+fn silence_of_the_peer_wakes_nobody_without_need() {
+    let mut pair = Pair::new();
+    let channel = pair.server.open_data_channel(pair.now, DataChannelInit::reliable("#chat")).expect("a channel");
+    pair.server.add_transceiver(video("v0", Direction::SendOnly));
+    pair.negotiate();
+    pair.connect();
+    pair.run_until(Duration::from_secs(2), |p| {
+        p.server_events.iter().any(|e| matches!(e, Event::DataChannelOpen { .. }))
+    })
+    .expect("open");
+    pair.server.send_data(pair.now, channel, b"into the void", false).expect("sent");
+    for (name, peer) in [("client", &mut pair.client), ("server", &mut pair.server)] {
+        let (begin, mut now, mut wake_ups) = (pair.now, pair.now, 0_usize);
+        while now - begin < Duration::from_secs(10) {
+            let Some(deadline) = peer.poll_timeout() else { break };
+            now = now.max(deadline);
+            peer.handle_timeout(now);
+            while peer.poll_transmit().is_some() {}
+            wake_ups += 1;
+            assert!(wake_ups < 10 * WAKE_UPS_A_SECOND, "{name}: {wake_ups} wake-ups within {:?}", now - begin);
+        }
+    }
+}

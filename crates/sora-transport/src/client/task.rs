@@ -57,7 +57,8 @@ pub(super) async fn run(
     };
     task.session.start(Instant::now());
     task.connecting = Some(task.connect(task.options.urls.clone()));
-    let mut frames_open = true;
+    // A closed channel is ready all the time.
+    let (mut frames_open, mut commands_open) = (true, true);
     loop {
         task.act().await;
         if task.session.is_closed() {
@@ -68,7 +69,11 @@ pub(super) async fn run(
             result = join(&mut task.connecting) => task.connected(result),
             event = next_message(&mut task.websocket) => task.websocket_event(event),
             () = wait(&mut task.driver) => task.peer_events(),
-            command = commands.recv() => task.command(command.unwrap_or(Command::Disconnect)),
+            command = commands.recv(), if commands_open => {
+                // Nobody is left who could end it.
+                commands_open = command.is_some();
+                task.command(command.unwrap_or(Command::Disconnect));
+            }
             frame = frames.recv(), if frames_open => match frame {
                 Some(frame) => task.send_frame(&frame),
                 None => frames_open = false,

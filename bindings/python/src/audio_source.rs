@@ -7,6 +7,7 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyString, PyTuple};
 use sora_sdk::AudioSource;
 
 use crate::array::contiguous;
+use crate::fork;
 use crate::memory::copy_samples;
 use crate::track::SoraTrackInterface;
 
@@ -107,6 +108,7 @@ impl SoraAudioSource {
     /// May be called from any thread; releases the GIL and does not block.
     #[pyo3(signature = (*args, **kwargs))]
     fn on_data(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+        fork::check()?;
         let named = |name| kwargs.is_some_and(|kwargs| kwargs.contains(name).unwrap_or(false));
         let is_address = args.get_item(0).is_ok_and(|first| first.is_instance_of::<PyInt>());
         if is_address || named("data") {

@@ -141,8 +141,9 @@ macro_rules! callback_properties {
             }
 
             /// Statistics as a JSON array with the members of W3C webrtc-stats; "[]" before and after the connection.
-            fn get_stats(&self, py: Python<'_>) -> String {
-                py.detach(|| self.connection.stats())
+            fn get_stats(&self, py: Python<'_>) -> PyResult<String> {
+                fork::check()?;
+                Ok(py.detach(|| self.connection.stats()))
             }
 
             /// Sends bytes on a data channel whose label begins with "#".
@@ -154,6 +155,7 @@ macro_rules! callback_properties {
                 label: &Bound<'_, PyString>,
                 data: &Bound<'_, PyBytes>,
             ) -> PyResult<bool> {
+                fork::check()?;
                 let (label, data) = (label.to_string(), data.as_bytes());
                 Ok(py.detach(|| self.connection.send_data_channel(&label, data)))
             }

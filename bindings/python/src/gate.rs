@@ -2,23 +2,36 @@
 //! later ones do not happen. Without it a thread that attaches to a dying interpreter takes the process down.
 
 use std::cell::Cell;
+use std::ffi::c_int;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use crate::{fork, interrupt};
+use crate::{fork, interrupt, park};
 
 /// How long exit lets callbacks that are still running come to their end.
-const GRACE: Duration = Duration::from_millis(100);
-/// How long it waits for those it has interrupted.
+const GRACE: Duration = Duration::from_millis(90);
+/// How long it waits each time for those it has interrupted.
+const INTERRUPTED: Duration = Duration::from_millis(20);
+/// How long a thread has to have slept to be taken for one that will not wake in time.
+const ASLEEP: Duration = Duration::from_millis(12);
+/// How long it waits in all for those that neither end nor sleep.
 const EXIT_LIMIT: Duration = Duration::from_millis(1500);
 
 struct State {
     closed: bool,
     inside: usize,
-    /// What Python calls the threads inside.
-    threads: Vec<u64>,
+    threads: Vec<Inside>,
+}
+
+/// A thread that is in Python.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Inside {
+    /// What Python calls it.
+    ident: u64,
+    /// What the kernel calls it.
+    number: c_int,
 }
 
 static STATE: Mutex<State> = Mutex::new(State { closed: false, inside: 0, threads: Vec::new() });
@@ -50,7 +63,7 @@ impl Drop for Visit {
         INSIDE.set(false);
         let mut state = lock();
         state.inside -= 1;
-        if let Some(place) = state.threads.iter().position(|ident| Some(*ident) == IDENT.get()) {
+        if let Some(place) = state.threads.iter().position(|thread| Some(thread.ident) == IDENT.get()) {
             state.threads.swap_remove(place);
         }
         drop(state);
@@ -75,7 +88,7 @@ pub(crate) fn enter(call: impl FnOnce(Python<'_>)) {
     let _visit = Visit;
     Python::attach(|py| {
         if let Some(ident) = ident(py) {
-            lock().threads.push(ident);
+            lock().threads.push(Inside { ident, number: park::thread_number() });
         }
         call(py);
     });
@@ -94,8 +107,8 @@ pub(crate) fn discard<T: Send + 'static>(value: T) {
     std::mem::forget(value);
 }
 
-/// Closes the gate and waits for callbacks to return; those that take long are interrupted by `SystemExit`. Registered
-/// with `atexit`.
+/// Closes the gate and waits for callbacks to return; those that take long are interrupted by `SystemExit`, and those that
+/// sleep through that are not let back. Registered with `atexit`.
 #[pyfunction]
 #[pyo3(name = "_shut_down")]
 pub(crate) fn shut_down(py: Python<'_>) {
@@ -106,10 +119,30 @@ pub(crate) fn shut_down(py: Python<'_>) {
     if py.detach(|| wait_until_empty(GRACE)) {
         return;
     }
+    others().into_iter().for_each(|thread| interrupt::raise_in(py, thread.ident));
+    let deadline = Instant::now() + EXIT_LIMIT;
+    while !py.detach(|| wait_until_empty(INTERRUPTED)) && Instant::now() < deadline {
+        park_sleepers();
+    }
+}
+
+/// The threads inside but for this one.
+fn others() -> Vec<Inside> {
     let own = IDENT.get().filter(|_| INSIDE.get());
-    let stuck: Vec<u64> = lock().threads.iter().copied().filter(|ident| Some(*ident) != own).collect();
-    stuck.into_iter().for_each(|ident| interrupt::raise_in(py, ident));
-    py.detach(|| wait_until_empty(EXIT_LIMIT));
+    lock().threads.iter().copied().filter(|thread| Some(thread.ident) != own).collect()
+}
+
+/// Puts those to sleep for good that sleep in a C call. To be called attached: nobody else has the interpreter then.
+fn park_sleepers() {
+    let before: Vec<_> = others().into_iter().map(|thread| (thread, park::naps(thread.number))).collect();
+    std::thread::sleep(ASLEEP);
+    for (thread, naps) in before {
+        if naps.is_some() && park::naps(thread.number) == naps && park::park(thread.number) {
+            let mut state = lock();
+            state.inside -= 1;
+            state.threads.retain(|other| *other != thread);
+        }
+    }
 }
 
 /// False if somebody else than this thread is still inside after that time.

@@ -19,6 +19,7 @@ mod kept;
 mod late;
 mod logging;
 mod memory;
+mod park;
 mod signals;
 mod sink;
 mod sora;

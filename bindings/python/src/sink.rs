@@ -58,6 +58,11 @@ where
     });
 }
 
+/// What a running sink counts; 0 of one that does not run.
+fn count<S>(slot: &Mutex<Option<S>>, of: impl FnOnce(&S) -> u64) -> u64 {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, of)
+}
+
 fn is_empty<T>(slot: &Mutex<Option<T>>) -> bool {
     slot.lock().unwrap_or_else(PoisonError::into_inner).is_none()
 }
@@ -113,6 +118,12 @@ impl SoraVideoSink {
         run(py, &self.sink, !value.is_none(), || {
             VideoSink::new(track, move |frame| call_with(&callbacks, SoraVideoFrame::new(frame)))
         })
+    }
+
+    /// Pictures that on_frame missed because it was slow.
+    #[getter]
+    fn dropped(&self) -> u64 {
+        count(&self.sink, VideoSink::frames_dropped)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -176,6 +187,12 @@ impl SoraAudioStreamSink {
                 call_with(&callbacks, SoraAudioFrame::from_frame(frame));
             })
         })
+    }
+
+    /// Frames that on_frame missed because it was more than five seconds behind.
+    #[getter]
+    fn dropped(&self) -> u64 {
+        count(&self.sink, AudioStreamSink::frames_dropped)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -260,11 +277,13 @@ impl SoraAudioSink {
         frames: i64,
         timeout: f64,
     ) -> PyResult<(bool, Option<Bound<'py, PyArray2<i16>>>)> {
+        fork::check()?;
         let (_, sink) = self.output.get("SoraAudioSink")?;
         let frames = usize::try_from(frames)
             .map_err(|_| PyTypeError::new_err(format!("expected frames of 0 or more, got {frames}")))?;
         // Negative and unusable times do not wait; more than a day is for ever.
-        let timeout = Duration::try_from_secs_f64(timeout.min(86_400.0)).unwrap_or_default();
+        let timeout = if timeout.is_nan() { 0.0 } else { timeout.min(86_400.0) };
+        let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
         let (mut interrupt, handles_signals) = (None, frames > 0 && signals::are_handled_here(py));
         let outcome = py.detach(|| {
             sink.read(frames, timeout, || {
@@ -288,6 +307,12 @@ impl SoraAudioSink {
             }
             (ReadOutcome::NotEnough | ReadOutcome::Interrupted, None) => Ok((false, None)),
         }
+    }
+
+    /// Samples per channel that were dropped because nobody read them for five seconds.
+    #[getter]
+    fn dropped(&self) -> PyResult<u64> {
+        self.output.get("SoraAudioSink").map(|(_, sink)| sink.samples_dropped())
     }
 
     /// Deprecated: called with an int16 array of shape (samples, channels) every 10 ms.

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use sora_sdk::VideoSource;
 
 use crate::array::contiguous;
+use crate::fork;
 use crate::track::SoraTrackInterface;
 
 /// Pictures from the program. Made by Sora.create_video_source().
@@ -50,6 +51,7 @@ impl SoraVideoSource {
         timestamp: Option<f64>,
         timestamp_us: Option<i64>,
     ) -> PyResult<()> {
+        fork::check()?;
         let timestamp_us = match (when, timestamp, timestamp_us) {
             (None, None, us) => us,
             (None, Some(seconds), None) => microseconds(seconds),

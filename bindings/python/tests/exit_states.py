@@ -102,6 +102,35 @@ def on_frame(frame):
     while True: sum(range(1000))
 sink.on_frame = on_frame; video.on_captured(picture); assert inside.wait(5)
 """,
+    "a callback waits for a queue": """
+import queue
+sora = Sora(); video = sora.create_video_source(); sink, waiting = SoraVideoSink(video), queue.Queue(maxsize=1)
+sink.on_frame = waiting.put
+for _ in range(4): video.on_captured(picture); time.sleep(0.02)
+""",
+    "callbacks sleep": """
+sora, connection, audio, video = everything(); pictures, sounds = SoraVideoSink(video), SoraAudioStreamSink(audio)
+transformer, inside = SoraVideoFrameTransformer(), threading.Semaphore(0)
+def sleep(*_): inside.release(); time.sleep(30)
+pictures.on_frame = sounds.on_frame = connection.on_push = sleep; video.on_captured(picture); audio.on_data(sound)
+assert inside.acquire(timeout=5) and inside.acquire(timeout=5)
+""",
+    "a callback waits for a lock and one for sound": """
+sora = Sora(); video, audio = sora.create_video_source(), sora.create_audio_source(1, 48_000)
+pictures, sounds, buffer = SoraVideoSink(video), SoraAudioStreamSink(audio), SoraAudioSink(audio)
+lock, inside = threading.Lock(), threading.Semaphore(0); lock.acquire()
+def wait(frame): inside.release(); lock.acquire()
+def read(frame): inside.release(); buffer.read(10**9, 100)
+pictures.on_frame, sounds.on_frame = wait, read; video.on_captured(picture); audio.on_data(sound)
+assert inside.acquire(timeout=5) and inside.acquire(timeout=5)
+""",
+    "a callback wakes up now and then": """
+sora = Sora(); video = sora.create_video_source(); sink, inside = SoraVideoSink(video), threading.Event()
+def on_frame(frame):
+    inside.set()
+    while True: time.sleep(0.003)
+sink.on_frame = on_frame; video.on_captured(picture); assert inside.wait(5)
+""",
     "connected with asyncio, cancelled": """
 import asyncio
 from sora_sdk import aio

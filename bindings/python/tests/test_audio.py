@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from conftest import tone, wait_until
-
 from sora_sdk import (
     Sora,
     SoraAudioFrame,
@@ -24,6 +23,7 @@ from sora_sdk import (
     SoraAudioSource,
     SoraAudioStreamSink,
     SoraTrackInterface,
+    SoraVideoSink,
 )
 
 Samples = npt.NDArray[np.int16]
@@ -209,6 +209,46 @@ def test_a_sink_gives_every_rate_in_every_other(rate: int, output: int) -> None:
     heard = listener.samples(output // 2)
     assert {frame.samples_per_channel for frame in listener.frames} == {output // 100}
     assert abs(spectrum_peak(heard[output // 10 :], output) - 1_000) < 0.25
+
+
+@pytest.mark.parametrize("output", [4_000, 11_025, 12_345, 22_050, 384_000])
+def test_a_sink_gives_rates_that_have_no_whole_number_of_samples_in_10_ms(output: int) -> None:
+    source = Sora().create_audio_source(1, 48_000)
+    listener, buffer = Listener(source, output, 1), SoraAudioSink(source, output, 1)
+    source.on_data(tone(0, 48_000, 48_000, 1_000.0))
+    heard = listener.samples(output * 9 // 10)
+    assert {(frame.samples_per_channel, frame.sample_rate_hz) for frame in listener.frames} == {(output // 100, output)}
+    assert abs(spectrum_peak(heard[output // 10 :], output) - 1_000) < 0.25
+    # All of the second but what the resampler still holds, and what does not fill a frame.
+    read = buffer.read()[1]
+    assert read is not None and output * 0.98 <= len(read) <= output
+
+
+def test_what_sinks_miss_is_counted() -> None:
+    sora = Sora()
+    audio, video = sora.create_audio_source(1, 48_000), sora.create_video_source()
+    buffer, stream, pictures = SoraAudioSink(audio), SoraAudioStreamSink(audio), SoraVideoSink(video)
+    assert (buffer.dropped, stream.dropped, pictures.dropped) == (0, 0, 0)
+    inside, go = threading.Semaphore(0), threading.Event()
+
+    def wait(frame: object) -> None:
+        inside.release()
+        go.wait(30)
+
+    stream.on_frame = pictures.on_frame = wait
+    video.on_captured(np.zeros((48, 64, 3), np.uint8))
+    audio.on_data(tone(0, 480))
+    assert inside.acquire(timeout=15) and inside.acquire(timeout=15)
+    for _ in range(5):
+        video.on_captured(np.zeros((48, 64, 3), np.uint8))
+    audio.on_data(tone(0, 48_000 * 6))
+    assert (buffer.dropped, stream.dropped, pictures.dropped) == (48_480, 100, 3)
+    go.set()
+
+
+def test_a_read_that_waits_for_no_number_of_seconds_does_not_wait() -> None:
+    sink = SoraAudioSink(Sora().create_audio_source(1, 48_000))
+    assert sink.read(480, float("nan")) == (False, None)
 
 
 def test_what_a_rate_cannot_carry_is_not_heard_in_it() -> None:

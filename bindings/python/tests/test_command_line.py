@@ -17,6 +17,7 @@ import pytest
 from conftest import wait_until
 
 from sora_sdk import Sora, aio
+from sora_sdk._commands import free_path
 from sora_sdk._doctor import has_decoder_flaw
 from sora_sdk.testing import DevServer
 
@@ -65,6 +66,34 @@ def test_the_doctor_tries_a_server(server: DevServer) -> None:
     ran = run("doctor", "--url", server.signaling_url)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "media goes from host over udp to host" in ran.stdout
+
+
+def test_a_reader_that_has_had_enough_ends_the_program_without_a_word() -> None:
+    with subprocess.Popen([*PROGRAM, "doctor"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None and program.stderr is not None
+        program.stdout.readline()
+        program.stdout.close()
+        complaints = re.sub(r"^Executing <.* seconds\n", "", program.stderr.read(), flags=re.MULTILINE)
+    assert (program.returncode, complaints) == (141, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["recv", "--record", "/proc/nope"], ["send", "--seconds", "0.5", "--video", "/nope.mp4"]],
+    ids=["no place to record to", "no file to send"],
+)
+def test_what_cannot_be_opened_is_one_line_and_a_failure(server: DevServer, channel: str, words: list[str]) -> None:
+    ran = run(words[0], "--url", server.signaling_url, "--channel", channel, *words[1:])
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("sora_sdk: ") and len(ran.stderr.splitlines()) == 1, ran.stderr
+
+
+def test_a_recording_leaves_an_earlier_one_alone(tmp_path: Path) -> None:
+    names = []
+    for _ in range(3):
+        names.append(free_path(tmp_path / "a.wav").name)
+        (tmp_path / names[-1]).touch()
+    assert names == ["a.wav", "a-2.wav", "a-3.wav"]
 
 
 def test_what_is_sent_is_received_and_recorded(server: DevServer, channel: str, tmp_path: Path) -> None:

@@ -37,6 +37,31 @@ def connect(sora, role, **options):
 started = time.monotonic()
 """
 
+FROZEN = """
+import os, signal
+from sora_sdk.devserver import DevServer
+with DevServer() as server:
+    url = server.signaling_url
+    connection = connect(Sora(), "sendrecv", websocket_close_timeout=1, disconnect_wait_timeout=1)
+    os.kill(server._process.pid, signal.SIGSTOP)
+    try:
+        began, used = time.monotonic(), time.process_time()
+        connection.disconnect()
+        print(time.monotonic() - began, time.process_time() - used)
+    finally:
+        os.kill(server._process.pid, signal.SIGCONT)
+"""
+
+
+def test_waiting_for_a_server_that_is_stopped_takes_its_limit_and_no_cpu(url: str, channel: str) -> None:
+    ran = run_script(HEAD + FROZEN, url, channel)
+    assert ran.returncode == 0, ran.stderr
+    waited, used = map(float, ran.stdout.split())
+    assert 0.9 <= waited
+    # All of the waiting time if anything spins.
+    assert used < 0.5
+
+
 SITUATIONS = {
     "a source, end of script": "sora = Sora(); audio = sora.create_audio_source(1, 48000)",
     "two sources, end of script": """

@@ -79,13 +79,19 @@ def test_a_child_of_a_connected_process_is_refused_and_ends(url: str) -> None:
         + textwrap.dedent("""
         connection = connect("fork-refused")
         audio, video = Sora().create_audio_source(1, 48_000), Sora().create_video_source()
+        buffer = SoraAudioSink(audio)
 
         def work():
             refused(Sora)
             refused(connection.connect)
             refused(connection.disconnect)
+            refused(connection.get_stats)
+            refused(lambda: connection.send_data_channel("#a", b""))
+            refused(lambda: audio.on_data(np.zeros((480, 1), np.int16)))
+            refused(lambda: video.on_captured(np.zeros((48, 64, 3), np.uint8)))
             sink = SoraVideoSink(video)
             refused(lambda: setattr(sink, "on_frame", print))
+            refused(lambda: buffer.read(1, 10))
             assert SoraVAD() is not None
 
         child(work)

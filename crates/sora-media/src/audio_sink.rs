@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sora_audio::{MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Resampler, remix};
+use sora_audio::{MAX_CHANNELS, Resampler, remix};
 
 use crate::queue::Queue;
 use crate::track::{Attachment, Consumer, Track, TrackKind};
@@ -10,6 +10,9 @@ use crate::{AudioFrame, SinkError};
 
 /// Unread sound beyond this is dropped, oldest first.
 const BUFFER_SECONDS: usize = 5;
+/// Output frequencies in Hz.
+const LOWEST_RATE: u32 = 4000;
+const HIGHEST_RATE: u32 = 384_000;
 /// Frames that may wait for a slow callback: five seconds.
 const STREAM_QUEUE: usize = 100 * BUFFER_SECONDS;
 /// How often a waiting read asks whether it should go on.
@@ -30,7 +33,7 @@ impl Converter {
         if track.kind() != TrackKind::Audio {
             return Err(SinkError::Kind { expected: TrackKind::Audio, actual: track.kind() });
         }
-        let usable = |rate: &u32| (MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(rate) && rate.is_multiple_of(100);
+        let usable = |rate: &u32| (LOWEST_RATE..=HIGHEST_RATE).contains(rate);
         let frequency = match frequency {
             -1 => None,
             _ => Some(u32::try_from(frequency).ok().filter(usable).ok_or(SinkError::Frequency(frequency))?),
@@ -43,7 +46,8 @@ impl Converter {
         Ok(Self { frequency, channels, resampler: None, pending: Vec::new(), format: (0, 0) })
     }
 
-    /// Puts out whole frames of 10 ms in the sink's format.
+    /// Puts out whole frames of 10 ms in the sink's format; of rates that have no whole number of samples in 10 ms, of as
+    /// many as are whole, and what is left goes into the next one.
     fn convert(&mut self, frame: &AudioFrame, mut out: impl FnMut(AudioFrame)) {
         let channels = self.channels.unwrap_or(frame.channels);
         let rate = self.frequency.unwrap_or(frame.sample_rate);

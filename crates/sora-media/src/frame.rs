@@ -88,7 +88,7 @@ pub enum CaptureError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SinkError {
     /// A video sink on an audio track or the other way round.
-    #[error("expected a {expected} track, got a {actual} track")]
+    #[error("expected a track of {expected}, got one of {actual}")]
     Kind {
         /// What the sink is for.
         expected: TrackKind,
@@ -96,7 +96,7 @@ pub enum SinkError {
         actual: TrackKind,
     },
     /// The output frequency is out of range.
-    #[error("expected an output frequency of -1 or from 8000 to 192000 Hz in steps of 100, got {0}")]
+    #[error("expected an output frequency of -1 or from 4000 to 384000 Hz, got {0}")]
     Frequency(i64),
     /// The output channel count is out of range.
     #[error("expected 0 to 8 output channels, got {0}")]

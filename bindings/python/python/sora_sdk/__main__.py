@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -130,9 +131,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.log is not None:
         enable_libwebrtc_log(getattr(SoraLoggingSeverity, options.log.upper()))
     try:
-        return _command(options.command)(options)
+        status = _command(options.command)(options)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever read it has had enough; Python must not try to write what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        print(f"sora_sdk: {error}", file=sys.stderr)
+        return 1
     except (SoraError, MissingError, ValueError, RuntimeError) as error:
         print(f"sora_sdk: {error}", file=sys.stderr)
         return 1

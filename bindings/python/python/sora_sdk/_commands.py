@@ -111,10 +111,21 @@ def send(options: argparse.Namespace) -> int:
             await _with_end(connection, report(connection))
 
     try:
-        return _run(work(), options.seconds)
+        status = _run(work(), options.seconds)
     finally:
         for feeder in feeders.values():
             feeder.stop()
+    for error in (feeder.error for feeder in feeders.values() if feeder.error is not None):
+        raise error
+    return status
+
+
+def free_path(path: Path) -> Path:
+    """The path, or one with a number if there is such a file: an earlier recording."""
+    number, free = 2, path
+    while free.exists():
+        free, number = path.with_stem(f"{path.stem}-{number}"), number + 1
+    return free
 
 
 class _Video:
@@ -142,7 +153,8 @@ class _Video:
             # A video file has one size and one frame rate.
             self._size = picture.shape[1], picture.shape[0]
             four = self._cv2.VideoWriter_fourcc(*"mp4v")
-            self._writer = self._cv2.VideoWriter(str(self._folder / f"{self._name}.mp4"), four, 30.0, self._size)
+            file = free_path(self._folder / f"{self._name}.mp4")
+            self._writer = self._cv2.VideoWriter(str(file), four, 30.0, self._size)
         if (picture.shape[1], picture.shape[0]) != self._size:
             picture = self._cv2.resize(picture, self._size)
         self._writer.write(picture)
@@ -158,7 +170,7 @@ class _Audio:
     def __init__(self, options: argparse.Namespace, name: str) -> None:
         self._file, self._speaker = None, None
         if options.record is not None:
-            self._file = wave.open(str(Path(options.record) / f"{name}.wav"), "wb")
+            self._file = wave.open(str(free_path(Path(options.record) / f"{name}.wav")), "wb")
             self._file.setparams((2, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
         if options.play:
             sounddevice = optional("sounddevice", "sounddevice", "--play")
@@ -184,6 +196,12 @@ def receive(options: argparse.Namespace) -> int:
     if options.record is not None:
         Path(options.record).mkdir(parents=True, exist_ok=True)
     counts: dict[str, int] = {}
+    failed: list[asyncio.Task[None]] = []
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            print(f"sora_sdk: {error}", file=sys.stderr)
+            failed.append(task)
 
     async def take(track: aio.Track, number: int) -> None:
         name = f"{track.stream_id}-{number}-{track.kind}"
@@ -212,7 +230,7 @@ def receive(options: argparse.Namespace) -> int:
             async for track in connection.tracks():
                 _say(f"track: {track.kind} of {track.stream_id}")
                 taking.append(asyncio.ensure_future(take(track, len(taking))))
-                taking[-1].add_done_callback(_say_why)
+                taking[-1].add_done_callback(ended)
         finally:
             for task in taking:
                 task.cancel()
@@ -223,12 +241,8 @@ def receive(options: argparse.Namespace) -> int:
             _say(f"connected as {connection.connection_id}")
             await _with_end(connection, tracks(connection), report())
 
-    return _run(work(), options.seconds)
-
-
-def _say_why(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        print(f"sora_sdk: {error}", file=sys.stderr)
+    status = _run(work(), options.seconds)
+    return 1 if failed else status
 
 
 def stats(options: argparse.Namespace) -> int:

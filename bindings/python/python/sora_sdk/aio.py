@@ -330,7 +330,9 @@ class Connection:
             there = await asyncio.wait_for(asyncio.shield(self._connected), timeout)
         except asyncio.TimeoutError:
             raise SoraTimeoutError(f"not connected within {timeout} s") from None
-        if not there:
+        if there:
+            self._check_open()
+        else:
             code, reason = self._ended.result()
             refused = code in (
                 SoraSignalingErrorCode.INVALID_PARAMETER,

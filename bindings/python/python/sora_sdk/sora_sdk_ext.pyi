@@ -191,6 +191,9 @@ class SoraVideoSink:
         """Called with a SoraVideoFrame for each picture. None stops it."""
     @on_frame.setter
     def on_frame(self, value: Callable[[SoraVideoFrame], object] | None) -> None: ...
+    @property
+    def dropped(self) -> int:
+        """Pictures that on_frame missed because it was slow."""
 
 class SoraAudioStreamSink:
     """Calls back with every 10 ms of a track's sound, on a thread of its own.
@@ -208,6 +211,9 @@ class SoraAudioStreamSink:
         """Called with a SoraAudioFrame every 10 ms. None stops it."""
     @on_frame.setter
     def on_frame(self, value: Callable[[SoraAudioFrame], object] | None) -> None: ...
+    @property
+    def dropped(self) -> int:
+        """Frames that on_frame missed because it was more than five seconds behind."""
 
 class SoraAudioSink:
     """Buffers a track's sound until it is read: at most five seconds, the oldest goes first.
@@ -235,6 +241,9 @@ class SoraAudioSink:
         """Deprecated: called with sample rate and channel count when they change."""
     @on_format.setter
     def on_format(self, value: Callable[[int, int], object] | None) -> None: ...
+    @property
+    def dropped(self) -> int:
+        """Samples per channel that were dropped because nobody read them for five seconds."""
 
 class SoraTransformableFrame:
     """An encoded frame on its way, given to on_transform of a transformer. It goes on when it is given to the

@@ -8,12 +8,19 @@ use sora_rtp::RtpPacket;
 
 use crate::AudioFrame;
 use crate::audio_clock::{Ticked, join};
+use crate::level::AudioLevel;
 use crate::opus_packets::OpusPackets;
 use crate::track::Track;
 use crate::transform::{AudioFrameMetadata, FrameDirection, FrameMetadata, FrameStream, TransformableFrame, Way};
 
 /// Counters of an [`AudioReceiver`].
-pub type AudioReceiverStats = ReceiveStats;
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct AudioReceiverStats {
+    /// Of its receive buffer.
+    pub buffer: ReceiveStats,
+    /// How loud what came out of it is.
+    pub level: AudioLevel,
+}
 
 /// Without a packet for this long the sound has ended; concealing on would only cost time.
 const IDLE_AFTER: Duration = Duration::from_secs(2);
@@ -21,6 +28,7 @@ const IDLE_AFTER: Duration = Duration::from_secs(2);
 struct Inner {
     track: Track,
     buffer: Mutex<ReceiveBuffer<OpusPackets>>,
+    level: Mutex<AudioLevel>,
 }
 
 /// Turns a received track's Opus packets into 10 ms frames on the process's audio clock, while somebody wants them.
@@ -39,7 +47,7 @@ impl AudioReceiver {
     /// [`CodecError`] if the decoder or the clock cannot be started.
     pub fn start(track: &Track, channels: usize) -> Result<Self, CodecError> {
         let buffer = Mutex::new(ReceiveBuffer::new(OpusPackets::new(channels)?));
-        let inner = Arc::new(Inner { track: track.clone(), buffer });
+        let inner = Arc::new(Inner { track: track.clone(), buffer, level: Mutex::default() });
         join(&inner).map_err(|error| CodecError::Argument(format!("no thread for the audio clock: {error}")))?;
         Ok(Self(inner))
     }
@@ -61,7 +69,8 @@ impl AudioReceiver {
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> AudioReceiverStats {
-        self.0.buffer().stats()
+        let level = *self.0.level.lock().unwrap_or_else(PoisonError::into_inner);
+        AudioReceiverStats { buffer: self.0.buffer().stats(), level }
     }
 }
 
@@ -95,6 +104,7 @@ impl Ticked for Inner {
         let channels = buffer.channels();
         let Some(mut samples) = buffer.pull(now) else { return };
         drop(buffer);
+        self.level.lock().unwrap_or_else(PoisonError::into_inner).count(&samples, 0.01);
         if !self.track.enabled() {
             samples.fill(0);
         }

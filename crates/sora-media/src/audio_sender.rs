@@ -7,6 +7,7 @@ use sora_codec::{CodecError, OpusEncoder, OpusParameters};
 use sora_rtp::{EncodedFrame, packetize_opus};
 
 use crate::AudioFrame;
+use crate::level::AudioLevel;
 use crate::track::{Attachment, Consumer, Track};
 use crate::transform::{
     AudioFrameMetadata, FrameDirection, FrameMetadata, FrameStream, TransformableFrame, Transformer, Way,
@@ -19,12 +20,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 const LEAST_EXPECTED_LOSS: u8 = 5;
 
 /// Counters of an [`AudioSender`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct AudioSenderStats {
     /// Opus frames made.
     pub frames_encoded: u64,
     /// Samples per channel taken in, at 48 kHz.
     pub samples: u64,
+    /// How loud the source is.
+    pub level: AudioLevel,
 }
 
 /// Sees the packets on their way out.
@@ -176,6 +179,7 @@ impl Consumer for Sender {
 impl State {
     fn take(&mut self, frame: &AudioFrame, now: Instant) {
         let length = Duration::from_millis(10);
+        self.stats.level.count(&frame.samples, length.as_secs_f64());
         if let Some(pause) = self.pause_before(frame, now) {
             self.skip(pause);
         }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -40,6 +40,12 @@ pub struct VideoReceiverStats {
     pub width: u32,
     /// Height of the last picture.
     pub height: u32,
+    /// Pictures decoded in the last second.
+    pub frames_per_second: u32,
+    /// Seconds between pictures, all together.
+    pub total_inter_frame_delay: f64,
+    /// The squares of these.
+    pub total_squared_inter_frame_delay: f64,
     /// Name of the decoder.
     pub decoder: &'static str,
 }
@@ -77,10 +83,30 @@ struct Shared {
     wanted: AtomicBool,
     packets_dropped: AtomicU64,
     stats: Mutex<VideoReceiverStats>,
+    /// When the pictures of the last second were decoded.
+    recent: Mutex<VecDeque<Instant>>,
     request_key_frame: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Shared {
+    /// The pictures of the last second.
+    fn recent(&self, now: Instant) -> std::sync::MutexGuard<'_, VecDeque<Instant>> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        // The last one stays, to tell how long ago it was.
+        while recent.len() > 1 && now - recent[0] > Duration::from_secs(1) {
+            recent.pop_front();
+        }
+        recent
+    }
+
+    /// Notes that a picture was decoded; the seconds since the one before.
+    fn decoded(&self, now: Instant) -> f64 {
+        let mut recent = self.recent(now);
+        let delay = recent.back().map_or(0.0, |last| (now - *last).as_secs_f64());
+        recent.push_back(now);
+        delay
+    }
+
     fn push(&self, input: Input) {
         if self.queue.push(input) {
             self.packets_dropped.fetch_add(1, Ordering::Relaxed);
@@ -119,6 +145,7 @@ impl VideoReceiver {
             wanted: AtomicBool::new(false),
             packets_dropped: AtomicU64::new(0),
             stats: Mutex::new(VideoReceiverStats::default()),
+            recent: Mutex::default(),
             request_key_frame: Box::new(request_key_frame),
         });
         let worker = Worker {
@@ -162,7 +189,14 @@ impl VideoReceiver {
     #[must_use]
     pub fn stats(&self) -> VideoReceiverStats {
         let stats = *self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        VideoReceiverStats { packets_dropped: self.shared.packets_dropped.load(Ordering::Relaxed), ..stats }
+        let now = Instant::now();
+        let is_recent = |at: &&Instant| now.saturating_duration_since(**at) <= Duration::from_secs(1);
+        let frames_per_second = self.shared.recent(now).iter().filter(is_recent).count() as u32;
+        VideoReceiverStats {
+            frames_per_second,
+            packets_dropped: self.shared.packets_dropped.load(Ordering::Relaxed),
+            ..stats
+        }
     }
 }
 
@@ -349,7 +383,10 @@ impl Worker {
                 return self.ask();
             }
         };
+        let delay = self.shared.decoded(Instant::now());
         self.stats(|stats| {
+            stats.total_inter_frame_delay += delay;
+            stats.total_squared_inter_frame_delay += delay * delay;
             stats.frames_decoded += 1;
             stats.key_frames_decoded += u64::from(frame.key_frame);
             stats.total_decode_time += took;

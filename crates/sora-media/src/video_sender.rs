@@ -73,6 +73,10 @@ pub struct VideoSenderStats {
     pub frames_dropped: u64,
     /// Measured frames per second of the source.
     pub frames_per_second: f64,
+    /// Pictures of the source.
+    pub source_frames: u64,
+    /// Width and height of the last of them.
+    pub source_size: (u32, u32),
     /// Name of the encoder.
     pub encoder: String,
     /// Why pictures are smaller or fewer than they came.
@@ -186,6 +190,7 @@ impl VideoSender {
     pub fn stats(&self) -> VideoSenderStats {
         let mut stats = self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
         stats.frames_dropped = self.shared.queue.dropped();
+        stats.source_frames += stats.frames_dropped;
         for (index, layer) in stats.layers.iter_mut().enumerate() {
             layer.frames_sent = self.outgoing.sent(index);
         }
@@ -242,6 +247,11 @@ impl Worker {
 
     fn picture(&mut self, frame: &VideoFrame) {
         let interval = self.interval(Instant::now());
+        {
+            let mut stats = self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner);
+            stats.source_frames += 1;
+            stats.source_size = (frame.width(), frame.height());
+        }
         if !self.adaptation.wants_picture() {
             return;
         }

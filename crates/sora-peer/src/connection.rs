@@ -13,6 +13,7 @@ use crate::rtp::send::{OutboundRtp, SendStream};
 use crate::rtp::session::{MediaRoute, RtpEvent, RtpSession};
 use crate::sctp::{ChannelId, DataChannelInit, SctpEvent, SctpTransport};
 use crate::sdp::{MediaDescription, MediaKind, SessionDescription, Setup};
+use crate::traffic::Traffic;
 use crate::transceiver::{Slot, Transceiver, TransceiverId, TransceiverInfo};
 use crate::{PeerError, SendError};
 
@@ -160,8 +161,10 @@ pub struct PeerConnection {
     pub(crate) negotiating: bool,
     pub(crate) application_mid: String,
     pub(crate) remote_description: Option<SessionDescription>,
-    pub(crate) created: Instant,
     pub(crate) state: ConnectionState,
+    pub(crate) traffic: Traffic,
+    /// How often the pair of addresses in use has changed.
+    pub(crate) pair_changes: u64,
     early: Vec<(SocketAddr, SocketAddr, Bytes)>,
     events: VecDeque<Event>,
     now: Instant,
@@ -190,8 +193,9 @@ impl PeerConnection {
             negotiating: false,
             application_mid: "data".to_owned(),
             remote_description: None,
-            created: now,
             state: ConnectionState::New,
+            traffic: Traffic::default(),
+            pair_changes: 0,
             early: Vec::new(),
             events: VecDeque::new(),
             now,
@@ -386,6 +390,7 @@ impl PeerConnection {
     /// Takes one datagram in. What cannot belong to this session is dropped.
     pub fn handle_datagram(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, data: &[u8]) {
         self.now = now;
+        self.traffic.received(now, data.len(), matches!(data.first(), Some(0..=3)));
         // The first byte tells the protocols apart (RFC 7983).
         match data.first() {
             Some(0..=3) => self.ice.handle_stun(now, local, remote, data),
@@ -426,6 +431,7 @@ impl PeerConnection {
         while let Some(event) = self.ice.poll_event() {
             match event {
                 IceEvent::Selected => {
+                    self.pair_changes += 1;
                     self.dtls.connect(now);
                     for (local, remote, data) in std::mem::take(&mut self.early) {
                         if self.ice.is_known(now, local, remote) {
@@ -482,6 +488,7 @@ impl PeerConnection {
     /// The next datagram to send. Call until `None` after every other call.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         if let Some(transmit) = self.ice.poll_transmit() {
+            self.traffic.sent(self.now, transmit.data.len(), true);
             return Some(transmit);
         }
         if self.dtls.is_connected() {
@@ -492,6 +499,7 @@ impl PeerConnection {
         }
         let data = self.dtls.poll_transmit().or_else(|| self.rtp.poll_transmit())?;
         let (local, remote) = self.ice.pair()?;
+        self.traffic.sent(self.now, data.len(), false);
         Some(Transmit { local, remote, data })
     }
 

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use rtc_crypto::RTCCryptoProvider;
 use rtc_ice::agent::agent_config::AgentConfig;
+use rtc_ice::agent::agent_stats::CandidatePairStats;
 use rtc_ice::agent::{Agent, Event as AgentEvent};
 use rtc_ice::candidate::candidate_host::CandidateHostConfig;
 use rtc_ice::candidate::candidate_relay::CandidateRelayConfig;
 use rtc_ice::candidate::{Candidate, CandidateConfig, unmarshal_candidate};
 use rtc_ice::state::ConnectionState as AgentState;
+
 use rtc_shared::{TransportContext, TransportMessage, TransportProtocol};
 use sansio::Protocol;
 
@@ -46,6 +48,16 @@ fn udp_candidate(address: SocketAddr) -> CandidateConfig {
         component: 1,
         ..CandidateConfig::default()
     }
+}
+
+/// What is told of a candidate.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CandidateDescription {
+    /// `host`, `relay` or `prflx`.
+    pub(crate) candidate_type: String,
+    pub(crate) priority: u32,
+    pub(crate) foundation: String,
+    pub(crate) ufrag: String,
 }
 
 impl IceTransport {
@@ -175,19 +187,34 @@ impl IceTransport {
             .map(|(local, remote)| (local.base_addr(), remote.addr()))
     }
 
-    /// Types (`host`, `relay`, `prflx`) of the two candidates of [`Self::pair`].
-    pub(crate) fn pair_types(&self) -> Option<(String, String)> {
-        self.agent
-            .get_selected_candidate_pair()
-            .or_else(|| self.agent.get_best_available_candidate_pair())
-            .map(|(local, remote)| (local.candidate_type().to_string(), remote.candidate_type().to_string()))
+    /// The two candidates of [`Self::pair`].
+    pub(crate) fn pair_descriptions(&self) -> Option<(CandidateDescription, CandidateDescription)> {
+        let (local, remote) =
+            self.agent.get_selected_candidate_pair().or_else(|| self.agent.get_best_available_candidate_pair())?;
+        let of = |candidate: &Candidate, ufrag: String| CandidateDescription {
+            candidate_type: candidate.candidate_type().to_string(),
+            priority: candidate.priority(),
+            foundation: candidate.foundation(),
+            ufrag,
+        };
+        let remote_ufrag = self.agent.get_remote_credentials().map(|c| c.ufrag.clone()).unwrap_or_default();
+        Some((of(local, self.agent.get_local_credentials().ufrag.clone()), of(remote, remote_ufrag)))
+    }
+
+    /// Counters of the connectivity checks of the pair in use.
+    pub(crate) fn checks(&self, now: Instant) -> Option<CandidatePairStats> {
+        let pairs = self.agent.get_candidate_pairs_stats(now).into_iter().filter(|pair| pair.nominated);
+        pairs.max_by_key(|pair| pair.responses_received)
+    }
+
+    pub(crate) fn is_controlling(&self) -> bool {
+        self.controlling
     }
 
     /// What connectivity checks of the pair in use have measured last.
     pub(crate) fn round_trip_time(&self, now: Instant) -> Option<Duration> {
-        let pairs = self.agent.get_candidate_pairs_stats(now).into_iter().filter(|pair| pair.nominated);
         // Nothing yet is zero there.
-        let latest = pairs.max_by_key(|pair| pair.responses_received)?.current_round_trip_time;
+        let latest = self.checks(now)?.current_round_trip_time;
         Duration::try_from_secs_f64(latest).ok().filter(|time| !time.is_zero())
     }
 

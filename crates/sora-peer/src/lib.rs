@@ -19,6 +19,7 @@ mod rtp;
 mod sctp;
 pub mod sdp;
 mod stats;
+mod traffic;
 mod transceiver;
 
 pub use answer::OfferChanges;

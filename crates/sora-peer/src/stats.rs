@@ -1,10 +1,12 @@
 //! Statistics with the member names of W3C webrtc-stats, as a JSON array. Times are microseconds since the Unix epoch,
 //! as the reference client gives them.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::ice::CandidateDescription;
 use crate::sctp::ChannelState;
 use crate::sdp::Codec;
 use crate::{ConnectionState, MediaKind, PeerConnection};
@@ -45,7 +47,7 @@ impl PeerConnection {
             }));
         }
         self.send_stats(timestamp_us, &mut stats);
-        self.receive_stats(timestamp_us, &mut stats);
+        self.receive_stats(now, timestamp_us, &mut stats);
         stats
     }
 
@@ -59,39 +61,67 @@ impl PeerConnection {
             }));
         }
         let pair = self.ice.pair().map(|(local, remote)| {
-            let (local_type, remote_type) = self.ice.pair_types().unwrap_or_default();
-            let mut side = |kind: &str, prefix: &str, address: std::net::SocketAddr, candidate_type: String| {
+            let (of_local, of_remote) = self.ice.pair_descriptions().unwrap_or_default();
+            let mut side = |remote: bool, address: SocketAddr, candidate: &CandidateDescription| {
+                let (kind, prefix) = if remote { ("remote-candidate", "IR") } else { ("local-candidate", "I") };
                 let id = format!("{prefix}{address}");
                 stats.push(json!({
-                    "type": kind, "id": id, "timestamp": timestamp_us, "transportId": "T01",
+                    "type": kind, "id": id, "timestamp": timestamp_us, "transportId": "T01", "isRemote": remote,
                     "address": address.ip().to_string(), "ip": address.ip().to_string(), "port": address.port(),
-                    "protocol": "udp", "candidateType": candidate_type,
+                    "protocol": "udp", "candidateType": candidate.candidate_type, "priority": candidate.priority,
+                    "foundation": candidate.foundation, "usernameFragment": candidate.ufrag,
                 }));
                 id
             };
-            let local = side("local-candidate", "I", local, local_type);
-            let remote = side("remote-candidate", "IR", remote, remote_type);
+            let (local, remote) = (side(false, local, &of_local), side(true, remote, &of_remote));
             let id = format!("CP{local}_{remote}");
+            let (sent, received) = (self.traffic.data_sent, self.traffic.data_received);
             let mut pair = json!({
                 "type": "candidate-pair", "id": id, "timestamp": timestamp_us, "transportId": "T01",
                 "localCandidateId": local, "remoteCandidateId": remote, "state": "succeeded", "nominated": true,
+                "writable": self.state == ConnectionState::Connected,
+                "priority": pair_priority(self.ice.is_controlling(), of_local.priority, of_remote.priority),
+                "packetsSent": sent.packets, "bytesSent": sent.bytes,
+                "packetsReceived": received.packets, "bytesReceived": received.bytes,
                 "availableOutgoingBitrate": self.rtp.twcc_sender.estimate(),
             });
+            let moments = [("lastPacketSentTimestamp", sent.last), ("lastPacketReceivedTimestamp", received.last)];
+            for (name, at) in moments {
+                if let Some(at) = at {
+                    pair[name] = milliseconds(now, timestamp_us, at);
+                }
+            }
+            if let Some(checks) = self.ice.checks(now) {
+                for (name, count) in [
+                    ("requestsSent", checks.requests_sent),
+                    ("requestsReceived", checks.requests_received),
+                    ("responsesSent", checks.responses_sent),
+                    ("responsesReceived", checks.responses_received),
+                    ("consentRequestsSent", checks.consent_requests_sent),
+                ] {
+                    pair[name] = json!(count);
+                }
+                pair["totalRoundTripTime"] = json!(checks.total_round_trip_time);
+            }
             if let Some(rtt) = self.ice.round_trip_time(now).or(self.rtp.twcc_sender.round_trip_time) {
                 pair["currentRoundTripTime"] = json!(rtt.as_secs_f64());
             }
             stats.push(pair);
             id
         });
+        let (sent, received) = (self.traffic.sent, self.traffic.received);
         stats.push(json!({
             "type": "transport", "id": "T01", "timestamp": timestamp_us,
             "dtlsState": if self.dtls.is_connected() { "connected" } else { state },
             "dtlsRole": if self.dtls.is_client() { "client" } else { "server" },
             "dtlsCipher": self.dtls.cipher(), "srtpCipher": self.dtls.srtp_profile(), "tlsVersion": "FEFD",
             "localCertificateId": format!("CF{local}"), "remoteCertificateId": format!("CF{remote}"),
-            "selectedCandidatePairId": pair,
+            "selectedCandidatePairId": pair, "selectedCandidatePairChanges": self.pair_changes,
+            "packetsSent": sent.packets, "bytesSent": sent.bytes,
+            "packetsReceived": received.packets, "bytesReceived": received.bytes,
+            "iceRole": if self.ice.is_controlling() { "controlling" } else { "controlled" }, "iceState": ice_state(self.state),
+            "iceLocalUsernameFragment": self.local_ufrag(),
             "sctpState": if self.sctp.is_connected() { "connected" } else { "connecting" },
-            "ageSeconds": now.saturating_duration_since(self.created).as_secs_f64(),
         }));
     }
 
@@ -142,6 +172,9 @@ impl PeerConnection {
                 stat["pliCount"] = json!(stream.pli_count);
                 stat["firCount"] = json!(stream.fir_count);
             }
+            if let Some(rtx) = stream.rtx_ssrc {
+                stat["rtxSsrc"] = json!(rtx);
+            }
             if let Some(rid) = &stream.rid {
                 stat["rid"] = json!(rid);
             }
@@ -154,6 +187,8 @@ impl PeerConnection {
                     "kind": transceiver.kind.as_str(), "ssrc": stream.ssrc, "localId": id, "codecId": stat["codecId"],
                     "packetsLost": report.packets_lost, "fractionLost": report.fraction_lost,
                     "jitter": f64::from(report.jitter) / clock_rate,
+                    "totalRoundTripTime": stream.round_trips.0.as_secs_f64(),
+                    "roundTripTimeMeasurements": stream.round_trips.1,
                 });
                 if let Some(rtt) = report.round_trip_time {
                     remote["roundTripTime"] = json!(rtt.as_secs_f64());
@@ -164,7 +199,7 @@ impl PeerConnection {
         }
     }
 
-    fn receive_stats(&self, timestamp_us: i64, stats: &mut Vec<Value>) {
+    fn receive_stats(&self, now: Instant, timestamp_us: i64, stats: &mut Vec<Value>) {
         for stream in self.rtp.receive_streams.values() {
             let Some(transceiver) = self.transceivers.get(stream.transceiver) else { continue };
             let letter = if transceiver.kind == MediaKind::Audio { 'A' } else { 'V' };
@@ -182,8 +217,56 @@ impl PeerConnection {
             });
             if transceiver.kind == MediaKind::Video {
                 stat["pliCount"] = json!(stream.pli_count);
+                // It asks with picture loss indications only.
+                stat["firCount"] = json!(0);
+            }
+            if let Some(at) = stream.last_packet() {
+                stat["lastPacketReceivedTimestamp"] = milliseconds(now, timestamp_us, at);
+            }
+            if let Some((ntp_time, at)) = stream.last_sender_report {
+                let (id, sent) = (format!("RO{letter}{}", stream.ssrc), stream.remote_sent);
+                stats.push(json!({
+                    "type": "remote-outbound-rtp", "id": id, "timestamp": timestamp_us - micros_since(now, at),
+                    "transportId": "T01", "kind": transceiver.kind.as_str(), "ssrc": stream.ssrc,
+                    "localId": stat["id"], "codecId": stat["codecId"], "packetsSent": sent.packets,
+                    "bytesSent": sent.bytes, "reportsSent": sent.reports, "remoteTimestamp": unix_ms(ntp_time),
+                    "totalRoundTripTime": 0.0, "roundTripTimeMeasurements": 0,
+                }));
+                stat["remoteId"] = json!(id);
             }
             stats.push(stat);
         }
     }
+}
+
+/// RFC 8445 section 6.1.2.3.
+fn pair_priority(controlling: bool, local: u32, remote: u32) -> u64 {
+    let (g, d) = if controlling { (local, remote) } else { (remote, local) };
+    (u64::from(g.min(d)) << 32) + 2 * u64::from(g.max(d)) + u64::from(g > d)
+}
+
+const fn ice_state(state: ConnectionState) -> &'static str {
+    match state {
+        ConnectionState::New => "new",
+        ConnectionState::Connecting => "checking",
+        ConnectionState::Connected => "connected",
+        ConnectionState::Disconnected => "disconnected",
+        ConnectionState::Failed => "failed",
+        ConnectionState::Closed => "closed",
+    }
+}
+
+fn micros_since(now: Instant, at: Instant) -> i64 {
+    i64::try_from(now.saturating_duration_since(at).as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A moment as the reference gives it: milliseconds since the Unix epoch.
+fn milliseconds(now: Instant, timestamp_us: i64, at: Instant) -> Value {
+    json!((timestamp_us - micros_since(now, at)) as f64 / 1000.0)
+}
+
+/// An NTP timestamp in milliseconds since the Unix epoch (RFC 3550 section 4).
+fn unix_ms(ntp_time: u64) -> i64 {
+    let seconds = (ntp_time >> 32) as i64 - 2_208_988_800;
+    seconds * 1000 + (((ntp_time & 0xffff_ffff) * 1000) >> 32) as i64
 }

@@ -11,6 +11,7 @@ mod runtime;
 mod sent_track;
 mod session;
 mod simulcast;
+mod stats;
 
 pub use codecs::{CodecOptions, Codecs};
 pub use config::{ConfigError, ConnectionConfig, ProxyConfig};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sora_media::{
     AudioReceiver, AudioSender, AudioSenderTransform, CodecRegistry, DegradationPreference, FrameStream,
     OpusParameters, Track, TrackKind, Transformer, VideoCodecType, VideoReceiver, VideoSender, VideoSenderConfig,
@@ -18,12 +18,12 @@ use crate::SentTrack;
 use crate::codecs::high_bit_depth;
 use crate::config::ConnectionConfig;
 use crate::dispatcher::{ConnectionEvent, Dispatcher};
-use crate::simulcast;
+use crate::{simulcast, stats};
 
 /// What video must leave to sound, in bits per second.
 const AUDIO_SHARE: u64 = 64_000;
 
-enum Receiver {
+pub(crate) enum Receiver {
     Audio(AudioReceiver),
     Video(VideoReceiver),
 }
@@ -34,7 +34,7 @@ struct Received {
     receiver: Receiver,
 }
 
-enum Sender {
+pub(crate) enum Sender {
     Audio(AudioSender),
     Video(VideoSender),
 }
@@ -274,23 +274,37 @@ impl ClientHandler for MediaSession {
     }
 
     fn extend_stats(&mut self, stats: &mut Vec<Value>) {
+        let timestamp = stats.first().map_or(Value::Null, |stat| stat["timestamp"].clone());
+        let mut sources = Vec::new();
+        for (mid, sender) in self.senders.values() {
+            let track = match sender {
+                Sender::Audio(_) => self.audio_source.as_ref(),
+                Sender::Video(_) => self.video_source.as_ref(),
+            };
+            let Some(track) = track.map(SentTrack::track) else { continue };
+            sources.push((mid.clone(), stats::media_source(sender, track.id(), &timestamp)));
+        }
         for stat in stats.iter_mut() {
             let mid = stat["mid"].as_str().unwrap_or_default().to_owned();
             match stat["type"].as_str() {
                 Some("outbound-rtp") => {
                     let rid = stat["rid"].as_str().map(str::to_owned);
                     if let Some((_, sender)) = self.senders.values().find(|(of, _)| *of == mid) {
-                        extend(stat, &sender_stats(sender, rid.as_deref()));
+                        stats::extend(stat, &stats::of_sender(sender, rid.as_deref()));
+                    }
+                    if let Some((_, source)) = sources.iter().find(|(of, _)| *of == mid) {
+                        stat["mediaSourceId"] = source["id"].clone();
                     }
                 }
                 Some("inbound-rtp") => {
                     if let Some(received) = self.received.values().find(|received| received.mid == mid) {
-                        extend(stat, &receiver_stats(&received.receiver));
+                        stats::extend(stat, &stats::of_receiver(&received.receiver));
                     }
                 }
                 _ => {}
             }
         }
+        stats.extend(sources.into_iter().map(|(_, source)| source));
     }
 
     fn finished(&mut self) {
@@ -304,58 +318,6 @@ impl MediaSession {
         self.senders.clear();
         for (_, received) in self.received.drain() {
             received.track.end();
-        }
-    }
-}
-
-fn extend(stat: &mut Value, more: &Value) {
-    if let (Some(stat), Some(more)) = (stat.as_object_mut(), more.as_object()) {
-        stat.extend(more.clone());
-    }
-}
-
-fn sender_stats(sender: &Sender, rid: Option<&str>) -> Value {
-    match sender {
-        Sender::Audio(sender) => json!({ "totalSamplesSent": sender.stats().samples }),
-        Sender::Video(sender) => {
-            let stats = sender.stats();
-            let of_rid = stats.layers.iter().find(|layer| layer.rid.as_deref() == rid);
-            let Some(layer) = of_rid else { return json!({ "encoderImplementation": stats.encoder }) };
-            json!({
-                "active": layer.active, "scalabilityMode": layer.scalability.to_string(),
-                "framesEncoded": layer.frames_encoded, "keyFramesEncoded": layer.key_frames_encoded,
-                "framesSent": layer.frames_sent, "framesDropped": stats.frames_dropped,
-                "totalEncodeTime": layer.total_encode_time, "frameWidth": layer.width, "frameHeight": layer.height,
-                "framesPerSecond": stats.frames_per_second, "targetBitrate": layer.target_bitrate_bps,
-                "encoderImplementation": stats.encoder, "qualityLimitationReason": stats.limitation.as_str(),
-            })
-        }
-    }
-}
-
-fn receiver_stats(receiver: &Receiver) -> Value {
-    match receiver {
-        Receiver::Audio(receiver) => {
-            let stats = receiver.stats();
-            json!({
-                "totalSamplesReceived": stats.total_samples, "concealedSamples": stats.concealed_samples,
-                "concealmentEvents": stats.concealment_events, "packetsDiscarded": stats.packets_discarded,
-                "silentConcealedSamples": stats.silent_concealed_samples,
-                "removedSamplesForAcceleration": stats.removed_samples,
-                "insertedSamplesForDeceleration": stats.inserted_samples,
-                "jitterBufferTargetDelay": stats.target_delay_sum as f64 / 48_000.0,
-                "jitterBufferDelay": stats.delay_sum as f64 / 48_000.0,
-                "jitterBufferEmittedCount": stats.total_samples,
-            })
-        }
-        Receiver::Video(receiver) => {
-            let stats = receiver.stats();
-            json!({
-                "framesReceived": stats.frames_received, "framesDecoded": stats.frames_decoded,
-                "keyFramesDecoded": stats.key_frames_decoded, "framesDropped": stats.frames_dropped,
-                "totalDecodeTime": stats.total_decode_time, "frameWidth": stats.width, "frameHeight": stats.height,
-                "decoderImplementation": stats.decoder,
-            })
         }
     }
 }

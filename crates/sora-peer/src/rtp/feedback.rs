@@ -16,7 +16,7 @@ pub(crate) enum Feedback<'a> {
     FullIntra { ssrcs: Vec<u32> },
     TransportCc(&'a TransportLayerCc),
     MaximumBitrate(u64),
-    SenderReport { ssrc: u32, ntp_time: u64, rtp_time: u32, reports: &'a [ReceptionReport] },
+    SenderReport { report: &'a SenderReport },
     ReceiverReport(&'a [ReceptionReport]),
     Other,
 }
@@ -39,12 +39,7 @@ impl<'a> Feedback<'a> {
             return Self::FullIntra { ssrcs: fir.fir.iter().map(|entry| entry.ssrc).collect() };
         }
         if let Some(sr) = any.downcast_ref::<SenderReport>() {
-            return Self::SenderReport {
-                ssrc: sr.ssrc,
-                ntp_time: sr.ntp_time,
-                rtp_time: sr.rtp_time,
-                reports: &sr.reports,
-            };
+            return Self::SenderReport { report: sr };
         }
         if let Some(rr) = any.downcast_ref::<ReceiverReport>() {
             return Self::ReceiverReport(&rr.reports);

@@ -27,6 +27,15 @@ pub(crate) struct ReceiveStream {
     expected_prior: u64,
     received_prior: u64,
     pub(crate) last_sender_report: Option<(u64, Instant)>,
+    pub(crate) remote_sent: RemoteSent,
+}
+
+/// What the sender says of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RemoteSent {
+    pub(crate) packets: u32,
+    pub(crate) bytes: u32,
+    pub(crate) reports: u64,
 }
 
 impl ReceiveStream {
@@ -51,6 +60,7 @@ impl ReceiveStream {
             expected_prior: 0,
             received_prior: 0,
             last_sender_report: None,
+            remote_sent: RemoteSent::default(),
         }
     }
 
@@ -101,6 +111,11 @@ impl ReceiveStream {
             nack.received(now, sequence);
         }
         sequence
+    }
+
+    /// When the last packet came.
+    pub(crate) fn last_packet(&self) -> Option<Instant> {
+        self.last_transit.map(|(at, _)| at)
     }
 
     pub(crate) fn packets_lost(&self) -> i64 {

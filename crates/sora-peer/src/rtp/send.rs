@@ -56,6 +56,8 @@ pub(crate) struct SendStream {
     pub(crate) last_timestamp: Option<(u32, Instant)>,
     pub(crate) payload_type: u8,
     pub(crate) remote_report: Option<RemoteReport>,
+    /// All round trips that the reports tell of, and their number.
+    pub(crate) round_trips: (Duration, u64),
 }
 
 /// What the peer last said about this stream (RFC 3550 section 6.4.1).
@@ -88,6 +90,7 @@ impl SendStream {
             last_timestamp: None,
             payload_type: 0,
             remote_report: None,
+            round_trips: (Duration::ZERO, 0),
         }
     }
 

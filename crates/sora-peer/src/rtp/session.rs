@@ -13,7 +13,7 @@ use sora_rtp::RtpPacket;
 
 use super::extensions::{self, ExtensionIds};
 use super::feedback::Feedback;
-use super::receive::ReceiveStream;
+use super::receive::{ReceiveStream, RemoteSent};
 use super::reports::{self, NtpClock, REPORT_INTERVAL};
 use super::send::{OutboundRtp, SendStream};
 use super::twcc::{TwccRecorder, TwccSender};
@@ -449,9 +449,9 @@ impl RtpSession {
                 Feedback::MaximumBitrate(bitrate) if self.extensions.transport_cc.is_none() => {
                     self.events.push_back(RtpEvent::TargetBitrate(bitrate));
                 }
-                Feedback::SenderReport { ssrc, ntp_time, rtp_time, reports } => {
-                    self.sender_report(now, ssrc, ntp_time, rtp_time);
-                    self.remote_reports(now, reports);
+                Feedback::SenderReport { report } => {
+                    self.sender_report(now, report);
+                    self.remote_reports(now, &report.reports);
                 }
                 Feedback::ReceiverReport(reports) => self.remote_reports(now, reports),
                 Feedback::MaximumBitrate(_) | Feedback::Other => {}
@@ -466,9 +466,15 @@ impl RtpSession {
         }
     }
 
-    fn sender_report(&mut self, now: Instant, ssrc: u32, ntp_time: u64, rtp_time: u32) {
+    fn sender_report(&mut self, now: Instant, report: &rtc_rtcp::sender_report::SenderReport) {
+        let (ssrc, ntp_time, rtp_time) = (report.ssrc, report.ntp_time, report.rtp_time);
         if let Some(stream) = self.receive_streams.get_mut(&ssrc) {
             stream.last_sender_report = Some((ntp_time, now));
+            stream.remote_sent = RemoteSent {
+                packets: report.packet_count,
+                bytes: report.octet_count,
+                reports: stream.remote_sent.reports + 1,
+            };
             let (transceiver, rid) = (stream.transceiver, stream.rid.clone());
             self.events.push_back(RtpEvent::SenderReport { transceiver, ssrc, rid, ntp_time, rtp_time });
         }
@@ -480,6 +486,10 @@ impl RtpSession {
             if let Some((transceiver, stream)) = stream {
                 let report = reports::remote_report(self.clock, now, report);
                 let fraction = report.fraction_lost as f32;
+                if let Some(time) = report.round_trip_time {
+                    stream.round_trips.0 += time;
+                    stream.round_trips.1 += 1;
+                }
                 stream.remote_report = Some(report);
                 self.events.push_back(RtpEvent::LossReported { transceiver: *transceiver, fraction });
             }

@@ -7,11 +7,11 @@ mod connection;
 mod dispatcher;
 mod environment;
 mod parameters;
+mod pipelines;
 mod runtime;
 mod sent_track;
 mod session;
 mod simulcast;
-mod stats;
 
 pub use codecs::{CodecOptions, Codecs};
 pub use config::{ConfigError, ConnectionConfig, ProxyConfig};

@@ -18,25 +18,16 @@ use crate::SentTrack;
 use crate::codecs::high_bit_depth;
 use crate::config::ConnectionConfig;
 use crate::dispatcher::{ConnectionEvent, Dispatcher};
-use crate::{simulcast, stats};
+use crate::pipelines::{Receiver, Sender, extend};
+use crate::simulcast;
 
 /// What video must leave to sound, in bits per second.
 const AUDIO_SHARE: u64 = 64_000;
-
-pub(crate) enum Receiver {
-    Audio(AudioReceiver),
-    Video(VideoReceiver),
-}
 
 struct Received {
     track: Track,
     mid: String,
     receiver: Receiver,
-}
-
-pub(crate) enum Sender {
-    Audio(AudioSender),
-    Video(VideoSender),
 }
 
 pub(crate) struct MediaSession {
@@ -282,7 +273,7 @@ impl ClientHandler for MediaSession {
                 Sender::Video(_) => self.video_source.as_ref(),
             };
             let Some(track) = track.map(SentTrack::track) else { continue };
-            sources.push((mid.clone(), stats::media_source(sender, track.id(), &timestamp)));
+            sources.push((mid.clone(), sender.media_source(track.id(), &timestamp)));
         }
         for stat in stats.iter_mut() {
             let mid = stat["mid"].as_str().unwrap_or_default().to_owned();
@@ -290,7 +281,7 @@ impl ClientHandler for MediaSession {
                 Some("outbound-rtp") => {
                     let rid = stat["rid"].as_str().map(str::to_owned);
                     if let Some((_, sender)) = self.senders.values().find(|(of, _)| *of == mid) {
-                        stats::extend(stat, &stats::of_sender(sender, rid.as_deref()));
+                        extend(stat, &sender.stats(rid.as_deref()));
                     }
                     if let Some((_, source)) = sources.iter().find(|(of, _)| *of == mid) {
                         stat["mediaSourceId"] = source["id"].clone();
@@ -298,7 +289,7 @@ impl ClientHandler for MediaSession {
                 }
                 Some("inbound-rtp") => {
                     if let Some(received) = self.received.values().find(|received| received.mid == mid) {
-                        stats::extend(stat, &stats::of_receiver(&received.receiver));
+                        extend(stat, &received.receiver.stats());
                     }
                 }
                 _ => {}

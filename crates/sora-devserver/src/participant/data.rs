@@ -104,13 +104,17 @@ impl Participant {
     }
 
     pub(super) fn deliver_message(&mut self, label: &str, sender: &str, data: &Bytes) {
-        if self.options(label).is_some_and(DataChannelOptions::wants_sender_connection_id) {
+        let sent = if self.options(label).is_some_and(DataChannelOptions::wants_sender_connection_id) {
             let mut message = Vec::with_capacity(sender.len() + data.len());
             message.extend_from_slice(sender.as_bytes());
             message.extend_from_slice(data);
-            self.send_channel(label, &message);
+            self.send_channel(label, &message)
         } else {
-            self.send_channel(label, data);
+            self.send_channel(label, data)
+        };
+        if !sent {
+            let connection_id = &self.member.connection_id;
+            tracing::warn!(%connection_id, label, "message dropped: its channel is not open or the member is behind");
         }
     }
 }
